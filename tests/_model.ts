@@ -297,7 +297,8 @@ export interface Seat {
 
 /** The same where the parties have an identity, and so a seat. */
 export class SeatedModel extends Model {
-  #seats: Seat[] = [];
+  /** The seats of those who have not dropped. */
+  seats: Seat[] = [];
   #numbered = 0;
 
   constructor(options: ModelOptions) {
@@ -308,19 +309,19 @@ export class SeatedModel extends Model {
   #addSeats(count: number): void {
     for (let i = 0; i < count; i++) {
       const number = this.#numbered++;
-      this.#seats.push({ name: `party ${number}`, number, taken: false, gone: false });
+      this.seats.push({ name: `party ${number}`, number, taken: false, gone: false });
     }
   }
 
   /** Who has not arrived in the current phase, while it is not broken. */
   get missing(): string[] {
     if (this.acting) return [];
-    return this.#seats.filter((seat) => !this.has(seat)).map((seat) => seat.name);
+    return this.seats.filter((seat) => !this.has(seat)).map((seat) => seat.name);
   }
 
   /** Takes a seat; there may be none. */
   connect(name: string): Seat | undefined {
-    const seat = this.#seats.find((seat) => !seat.taken);
+    const seat = this.seats.find((seat) => !seat.taken);
     if (seat !== undefined) Object.assign(seat, { name, taken: true });
     return seat;
   }
@@ -334,12 +335,12 @@ export class SeatedModel extends Model {
     if (refusal !== undefined) return refusal;
     const parties = this.parties;
     const ticket = super.arrive(seat, drops);
-    if (this.parties < parties) this.#seats = this.#seats.filter((other) => other !== seat);
+    if (this.parties < parties) this.seats = this.seats.filter((other) => other !== seat);
     return ticket;
   }
 
   #dropped(seat: Seat): Ticket | undefined {
-    return this.#seats.includes(seat) ? undefined : decided("InvalidStateError");
+    return this.seats.includes(seat) ? undefined : decided("InvalidStateError");
   }
 
   override register(count: number): Ticket {
@@ -348,7 +349,7 @@ export class SeatedModel extends Model {
   }
 
   override reset(): Ticket {
-    this.#seats = this.#seats.map((seat) => {
+    this.seats = this.seats.map((seat) => {
       const { number } = seat;
       return seat.gone ? { name: `party ${number}`, number, taken: false, gone: false } : seat;
     });
@@ -357,7 +358,7 @@ export class SeatedModel extends Model {
 
   /** The connection of a party ends, without a word or with one. */
   end(seat: Seat, how: "lost" | "left"): void {
-    if (!this.#seats.includes(seat)) return;
+    if (!this.seats.includes(seat)) return;
     seat.gone = true;
     if (how === "lost") this.break("lost", seat.name);
     else this.break("aborted");
