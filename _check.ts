@@ -4,9 +4,15 @@
 export const MAX_DELAY = 2 ** 31 - 1;
 
 /** The sentence of every refusal: "Cannot DO x as y must be Z: current value is V". */
-export function cannot(doing: string, rule: string, value: unknown): string {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+export function cannot(doing: string, rule: string, shown: string | number): string {
   return `Cannot ${doing} as ${rule}: current value is ${shown}`;
+}
+
+/** Checks that options, where there are any, are an object. */
+export function checkOptions(doing: string, value: unknown): void {
+  if (value !== undefined && (typeof value !== "object" || value === null)) {
+    throw new TypeError(cannot(doing, "options must be an object", show(value)));
+  }
 }
 
 /** Checks that `value` is an integer from `min` to `max`. */
@@ -18,7 +24,7 @@ export function checkInteger(
   max: number = Number.MAX_SAFE_INTEGER,
 ): asserts value is number {
   if (typeof value !== "number") {
-    throw new TypeError(cannot(doing, `${name} must be a number`, typeName(value)));
+    throw new TypeError(cannot(doing, `${name} must be a number`, show(value)));
   }
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new RangeError(
@@ -33,7 +39,7 @@ export function checkTimeout(
   value: unknown,
 ): asserts value is number {
   if (typeof value !== "number") {
-    throw new TypeError(cannot(doing, "timeout must be a number", typeName(value)));
+    throw new TypeError(cannot(doing, "timeout must be a number", show(value)));
   }
   if (!(value >= 0)) {
     throw new RangeError(cannot(doing, "timeout must be 0 ms or more", value));
@@ -47,7 +53,7 @@ export function checkSignal(
 ): asserts value is AbortSignal | undefined {
   if (value !== undefined && !(value instanceof AbortSignal)) {
     throw new TypeError(
-      cannot(doing, "signal must be an AbortSignal", typeName(value)),
+      cannot(doing, "signal must be an AbortSignal", show(value)),
     );
   }
 }
@@ -61,14 +67,14 @@ export function checkChoice(
 ): void {
   if (!choices.includes(value as string)) {
     const allowed = choices.map((choice) => `"${choice}"`).join(" or ");
-    throw new TypeError(cannot(doing, `${name} must be ${allowed}`, typeName(value)));
+    throw new TypeError(cannot(doing, `${name} must be ${allowed}`, show(value)));
   }
 }
 
 /** Checks that `value` is the name of a party. */
 export function checkName(doing: string, value: unknown): asserts value is string {
   if (typeof value !== "string") {
-    throw new TypeError(cannot(doing, "name must be a string", typeName(value)));
+    throw new TypeError(cannot(doing, "name must be a string", show(value)));
   }
   if (value.length === 0 || value.length > 100) {
     const length = `${value.length} characters`;
@@ -80,16 +86,16 @@ export function checkName(doing: string, value: unknown): asserts value is strin
 export function checkAction(doing: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") {
     throw new TypeError(
-      cannot(doing, "action must be a function", typeName(value)),
+      cannot(doing, "action must be a function", show(value)),
     );
   }
 }
 
-/** How a value of the wrong type is shown: never by calling its own code. */
-function typeName(value: unknown): string {
+/** How any value is shown in a message: never by calling its own code. */
+export function show(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return value;
+      return JSON.stringify(value);
     case "object":
       return value === null ? "null" : "an object";
     case "function":

@@ -36,6 +36,8 @@ export class Wire {
   #held = true;
   #holds = true;
   #closed = false;
+  /** What the peer still says no longer counts. */
+  #deaf = false;
 
   /** Takes lines of at most `maxLine` bytes: what is longer comes from a stranger. */
   constructor(conn: Deno.Conn, maxLine: number, events: WireEvents) {
@@ -61,6 +63,7 @@ export class Wire {
 
   /** Ends the connection when all has been sent, or after `patience` ms if the peer does not read. */
   async finish(patience: number): Promise<void> {
+    this.#deaf = true;
     const disarm = arm(patience, undefined, () => this.close());
     await this.#sending;
     disarm();
@@ -121,6 +124,7 @@ export class Wire {
             restLength = 0;
           }
           if (line.length > this.#maxLine) return this.close();
+          if (this.#deaf) continue;
           if (line[0] === BRACKET) this.#events.integers(this, decodeIntegers(line));
           else this.#events.message(this, decodeLine(line));
           if (this.#closed) return;

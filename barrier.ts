@@ -18,6 +18,7 @@ import {
   checkChoice,
   checkInteger,
   checkName,
+  checkOptions,
   checkSignal,
   checkTimeout,
   MAX_DELAY,
@@ -227,6 +228,7 @@ export class AsyncBarrier implements Disposable {
    *   NaN.
    */
   constructor(parties: number, options: AsyncBarrierOptions = {}) {
+    checkOptions("create a barrier", options);
     const { action, timeout = Infinity } = options;
     checkInteger("create a barrier", "parties", parties, 1);
     checkAction("create a barrier", action);
@@ -293,6 +295,7 @@ export class AsyncBarrier implements Disposable {
   }
 
   #waitUnless(options: WaitOptions): Promise<number> {
+    checkOptions("wait", options);
     const { timeout = this.#timeout, signal, onCancel = "break" } = options;
     checkTimeout("wait", timeout);
     checkSignal("wait", signal);
@@ -306,7 +309,9 @@ export class AsyncBarrier implements Disposable {
     const phase = this.#open;
     const settle: Settle = (outcome) => {
       disarm();
-      resolve(outcome as number);
+      // Where parties share a signal, each gets its reason, and not only the one that was told first.
+      const own = signal?.aborted && typeof outcome !== "number";
+      resolve(own ? rejected(signal.reason) : outcome);
     };
     const disarm = arm(timeout, signal, (why) => {
       // The phase is settled, and only its action keeps this party: success wins.
@@ -401,17 +406,22 @@ export class AsyncBarrier implements Disposable {
    * @throws The signal's reason if it aborts first.
    */
   waitFor(phase: number, options: WatchOptions = {}): Promise<void> {
-    const { timeout = Infinity, signal } = options;
     try {
-      checkInteger("wait for a phase", "phase", phase, 0);
-      checkTimeout("wait for a phase", timeout);
-      checkSignal("wait for a phase", signal);
-      if (phase < this.#phase) return Promise.resolve();
-      signal?.throwIfAborted();
-      if (this.#broken !== undefined && phase >= this.#open.number) throw this.#broken;
+      return this.#watch(phase, options);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #watch(phase: number, options: WatchOptions): Promise<void> {
+    checkOptions("wait for a phase", options);
+    const { timeout = Infinity, signal } = options;
+    checkInteger("wait for a phase", "phase", phase, 0);
+    checkTimeout("wait for a phase", timeout);
+    checkSignal("wait for a phase", signal);
+    if (phase < this.#phase) return Promise.resolve();
+    signal?.throwIfAborted();
+    if (this.#broken !== undefined && phase >= this.#open.number) throw this.#broken;
     const { promise, resolve } = Promise.withResolvers<void>();
     const watcher: Watcher = {
       phase,
@@ -449,8 +459,8 @@ export class AsyncBarrier implements Disposable {
    * @throws {RangeError} If `count` is not an integer of at least 1, or the parties would be too many.
    */
   register(count: number = 1): number {
-    const most = Number.MAX_SAFE_INTEGER - this.#parties;
-    checkInteger("register parties", "count", count, 1, most);
+    checkInteger("register parties", "count", count, 1);
+    checkParties(this.#parties + count, Number.MAX_SAFE_INTEGER);
     this.#parties += count;
     this.#open.expected += count;
     return this.#open.number;
@@ -531,6 +541,7 @@ export class AsyncBarrier implements Disposable {
    * @returns The number of parties that have arrived.
    */
   get arrived(): number {
+    if (this.#broken !== undefined) return 0;
     if (this.#full.length > 0) return this.#parties;
     // A party that dropped is no longer one of the parties, so it does not count among those arrived.
     return this.#parties - (this.#open.expected - this.#open.arrivals.length);
@@ -819,7 +830,7 @@ export interface BarrierHandle {
  *      19  RESETS    a recent count of resets
  *   20-21  SETTLED   in which epoch, by the count of resets, the last even and the last odd phase was settled
  *   22-23  FAILED    the phase whose action threw last, and the epoch that it was settled in
- *   24-31  ENDED     how the last 8 epochs ended: epoch << 3 | reason
+ *   24-31  ENDED     how the last 8 epochs ended: epoch << 13 | arrived << 3 | reason
  *   40-47  ENDED_IN  the phase that was open then
  *   32-33  ID        a random number, for the names of locks
  *      34  JOINS     how often a party has joined
@@ -1106,6 +1117,7 @@ export class Barrier implements BarrierHandle, Disposable {
    */
   constructor(parties: number, options: BarrierOptions = {}) {
     const doing = parties === ATTACH ? "attach to a barrier" : "create a barrier";
+    checkOptions(doing, options);
     const {
       buffer = new SharedArrayBuffer(Barrier.BYTE_LENGTH),
       byteOffset = 0,
@@ -1167,6 +1179,7 @@ export class Barrier implements BarrierHandle, Disposable {
     handle: BarrierHandle | SharedArrayBuffer,
     options: BarrierHandleOptions = {},
   ): Barrier {
+    checkOptions("attach to a barrier", options);
     const { buffer, byteOffset } = handle instanceof SharedArrayBuffer
       ? { buffer: handle, byteOffset: 0 }
       : handle ?? {};
@@ -1219,6 +1232,7 @@ export class Barrier implements BarrierHandle, Disposable {
     handle: BarrierHandle | SharedArrayBuffer,
     options: BarrierJoinOptions = {},
   ): Promise<Barrier> {
+    checkOptions("join a barrier", options);
     const { name, ...rest } = options;
     if (name !== undefined) checkName("join a barrier", name);
     if (locks === undefined) {
@@ -1272,6 +1286,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @throws What the action threw, if this is the last arrival.
    */
   wait(options: BlockingWaitOptions = {}): number {
+    checkOptions("wait", options);
     const { timeout = this.#timeout, onCancel = "break" } = options;
     checkWait(timeout, onCancel);
     checkMayBlock();
@@ -1311,6 +1326,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @throws The signal's reason if it aborts, and what the action threw if this is the last arrival.
    */
   async waitAsync(options: WaitOptions = {}): Promise<number> {
+    checkOptions("wait", options);
     const { timeout = this.#timeout, signal, onCancel = "break" } = options;
     checkWait(timeout, onCancel);
     checkSignal("wait", signal);
@@ -1331,6 +1347,8 @@ export class Barrier implements BarrierHandle, Disposable {
       }
       outcome = await this.#park(ticket, Infinity);
     }
+    // Where parties share a signal, each gets its reason, and not only the one that was told first.
+    if (outcome !== "passed" && signal?.aborted) throw signal.reason;
     return this.#conclude(ticket, outcome);
   }
 
@@ -1404,6 +1422,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @throws {DOMException} A `TimeoutError` if the timeout passes first.
    */
   waitFor(phase: number, options: BlockingWatchOptions = {}): void {
+    checkOptions("wait for a phase", options);
     const { timeout = Infinity } = options;
     checkWatch(phase, timeout);
     checkMayBlock();
@@ -1436,6 +1455,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @throws The signal's reason if it aborts first.
    */
   async waitForAsync(phase: number, options: WatchOptions = {}): Promise<void> {
+    checkOptions("wait for a phase", options);
     const { timeout = Infinity, signal } = options;
     checkWatch(phase, timeout);
     checkSignal("wait for a phase", signal);
@@ -1467,11 +1487,14 @@ export class Barrier implements BarrierHandle, Disposable {
    *   {@linkcode Barrier.MAX_PARTIES}.
    */
   register(count: number = 1): number {
+    checkInteger("register parties", "count", count, 1);
     for (;;) {
       const { state, phase } = this.#look();
-      const most = Barrier.MAX_PARTIES - partiesOf(state);
-      checkInteger("register parties", "count", count, 1, most);
-      if (this.#swap(state, state + (count << PARTIES_SHIFT | count))) return phase;
+      checkParties(partiesOf(state) + count, Barrier.MAX_PARTIES);
+      if (!this.#swap(state, state + (count << PARTIES_SHIFT | count))) continue;
+      // Those who joined may use this handle, which has something to break again.
+      this.#dropped = false;
+      return phase;
     }
   }
 
@@ -1522,7 +1545,8 @@ export class Barrier implements BarrierHandle, Disposable {
         continue;
       }
       if (resets % LIFT_EVERY === 0) this.#lift(RESETS, resets);
-      this.#lift(ENDED + resets % EPOCHS, resets << 3 | reason);
+      const arrived = partiesOf(state) - remainingOf(state);
+      this.#lift(ENDED + resets % EPOCHS, resets << 13 | arrived << 3 | reason);
       this.#lift(ENDED_IN + resets % EPOCHS, phase);
       if (this.#swap(state, mended(state))) return this.#wake();
     }
@@ -1563,8 +1587,8 @@ export class Barrier implements BarrierHandle, Disposable {
    */
   get arrived(): number {
     const { state } = this.#look();
-    if (state & TRIPPING) return partiesOf(state);
-    return state & REASON_MASK ? 0 : partiesOf(state) - remainingOf(state);
+    if (state & REASON_MASK) return 0;
+    return partiesOf(state) - (state & TRIPPING ? 0 : remainingOf(state));
   }
 
   /**
@@ -1866,7 +1890,7 @@ export class Barrier implements BarrierHandle, Disposable {
     const slot = ticket.resets % EPOCHS;
     const ended = Atomics.load(words, ENDED + slot);
     const endedIn = Atomics.load(words, ENDED_IN + slot);
-    if (this.#look().resets - ticket.resets >>> 0 < EPOCHS) {
+    if (this.#remembers(ticket, this.#look())) {
       return ahead > 0 && (endedIn - ticket.phase | 0) > 0 ? "passed" : REASONS[ended & 7];
     }
     // It slept through so many resets that nobody knows how its epoch ended.
@@ -1880,10 +1904,19 @@ export class Barrier implements BarrierHandle, Disposable {
   }
 
   #brokenError(ticket: View, reason: BreakReason): BrokenBarrierError {
+    let progress = progressOf(ticket);
+    const ended = Atomics.load(this.#words, ENDED + ticket.resets % EPOCHS);
     const view = this.#look();
-    const progress = progressOf(view.resets === ticket.resets ? view : ticket);
+    if (view.resets === ticket.resets) progress = progressOf(view);
+    else if (this.#remembers(ticket, view)) progress.arrived = ended >> 3 & REMAINING_MASK;
+    else progress.arrived++;
     const note = reason === "lost" ? `"${lostName(this.#words)}" is gone` : undefined;
     return brokenError(reason, progress, note === undefined ? {} : { note });
+  }
+
+  /** Whether ENDED tells how the epoch of a ticket ended: whether it did before that look. */
+  #remembers(ticket: View, later: View): boolean {
+    return later.resets - ticket.resets >>> 0 < EPOCHS;
   }
 
   #watchTimeout(timeout: number, phase: number): DOMException {
@@ -1910,7 +1943,10 @@ export class Barrier implements BarrierHandle, Disposable {
 
   /** As `#block`, but the thread goes on; returns nothing if it is cancelled first. */
   async #park(ticket: View, timeout: number, signal?: AbortSignal): Promise<Outcome> {
-    if (signal?.aborted) return this.#outcome(ticket, this.#look());
+    if (signal?.aborted) {
+      const outcome = this.#outcome(ticket, this.#look());
+      return outcome === "passed" ? outcome : undefined;
+    }
     const { promise, resolve } = Promise.withResolvers<"cancelled">();
     const disarm = arm(timeout, signal, () => resolve("cancelled"));
     try {
@@ -2015,6 +2051,12 @@ function checkWatch(phase: unknown, timeout: unknown): void {
 function checkMayBlock(): void {
   if (!mayBlock()) {
     throw new TypeError("Cannot block this thread as its platform forbids it: use the async wait");
+  }
+}
+
+function checkParties(parties: number, most: number): void {
+  if (parties > most) {
+    throw new RangeError(cannot("register parties", `parties must be at most ${most}`, parties));
   }
 }
 

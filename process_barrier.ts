@@ -44,7 +44,7 @@
  * | `"register"` | `count` | the phase they join |
  * | `"abort"` | `reason`?: text | null |
  * | `"reset"`, `"leave"` | | null |
- * | `"status"` | | `missing`: names |
+ * | `"status"` | | `{ parties, arrived, phase, broken, reason?, missing }`, where `missing` are names |
  *
  * The line `[0]` is short for `{"id":0,"do":"wait"}`, and is answered by the list
  * `[ok, parties, arrived, phase]` when it passes. Otherwise the server answers `{ id, ok, state }` or `{ id, error, state }`, and before it closes a connection
@@ -62,8 +62,10 @@ import {
   checkChoice,
   checkInteger,
   checkName,
+  checkOptions,
   checkSignal,
   checkTimeout,
+  show,
 } from "./_check.ts";
 import { brokenError } from "./_errors.ts";
 import { inspect } from "./_inspect.ts";
@@ -96,6 +98,9 @@ const MAX_ANSWER = 1024 * 1024;
 const MAX_STRANGERS = 128;
 
 const MAX_TEXT = 1_000;
+
+/** The most parties: enough for a machine, and few enough for a status that names them all to fit a line. */
+const MAX_PARTIES = 1_023;
 
 /** The longest path of a socket, in bytes: what `sockaddr_un` holds on Linux; macOS has 4 less. */
 const MAX_PATH = Deno.build.os === "darwin" ? 103 : 107;
@@ -186,7 +191,7 @@ class Seat {
   /** The last phase that its party arrived in. */
   arrivedIn = -1;
   /** What cancels the pending waits of its party, by their ids. */
-  readonly pending = new Map<unknown, AbortController>();
+  readonly pending = new Map<unknown, (reason?: string) => void>();
 
   constructor(number: number) {
     this.number = number;
@@ -200,6 +205,7 @@ class Roll extends AsyncBarrier {
   #numbered = 0;
 
   constructor(parties: number, options: AsyncBarrierOptions) {
+    checkInteger("listen", "parties", parties, 1, MAX_PARTIES);
     super(parties, options);
     this.#addSeats(parties);
   }
@@ -219,6 +225,11 @@ class Roll extends AsyncBarrier {
   }
 
   override register(count: number): number {
+    checkInteger("register parties", "count", count, 1);
+    if (this.parties + count > MAX_PARTIES) {
+      const rule = `parties must be at most ${MAX_PARTIES}`;
+      throw new RangeError(cannot("register parties", rule, this.parties + count));
+    }
     const phase = super.register(count);
     this.#addSeats(count);
     return phase;
@@ -228,8 +239,13 @@ class Roll extends AsyncBarrier {
     super.reset();
     for (const [i, seat] of this.seats.entries()) {
       if (seat.gone) this.seats[i] = new Seat(seat.number);
-      else seat.arrivedIn = -1;
+      else this.takeBack(seat);
     }
+  }
+
+  /** Takes back an arrival, unless its phase is settled. */
+  takeBack(seat: Seat): void {
+    if (seat.arrivedIn >= this.joining) seat.arrivedIn = -1;
   }
 
   /** Notes that a party arrives, which it can do once in a phase, before it does. */
@@ -353,9 +369,8 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @throws {Deno.errors.NotCapable} If a permission is missing.
    */
   static async listen(options: ProcessBarrierServerOptions): Promise<ProcessBarrierServer> {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError("Cannot listen as options must be an object with parties");
-    }
+    // They are no option here: without them there are no parties.
+    checkOptions("listen", options ?? null);
     const { parties, path, ...rest } = options;
     const roll = new Roll(parties, rest);
     return new ProcessBarrierServer(roll, await occupy(path));
@@ -595,7 +610,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     clearTimeout(this.#pause);
-    this.#socket.listener.close();
+    await this.#socket.vacate();
     this.#roll.close();
     // What is settled already is being answered in microtasks: let those answers go first.
     await new Promise((resolve) => setTimeout(resolve));
@@ -605,7 +620,6 @@ export class ProcessBarrierServer implements AsyncDisposable {
       wire.send({ error: encodeError(last) });
       return wire.finish(FAREWELL);
     }));
-    await this.#socket.vacate();
   }
 
   async #accept(): Promise<void> {
@@ -639,7 +653,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
         this.#members.delete(wire);
         if (seat === undefined) return;
         this.#roll.vacate(seat, "lost");
-        for (const pending of seat.pending.values()) pending.abort();
+        for (const cancel of seat.pending.values()) cancel();
       },
     });
     this.#strangers.set(wire, arm(PATIENCE, undefined, () => wire.close()));
@@ -650,7 +664,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
     if (verb !== "join") return wire.close();
     try {
       if (version !== VERSION) {
-        throw new RangeError(cannot("join", `version must be ${VERSION}`, version));
+        throw new RangeError(cannot("join", `version must be ${VERSION}`, show(version)));
       }
       if (name !== undefined) checkName("join", name);
       const { seats } = this.#roll;
@@ -684,7 +698,8 @@ export class ProcessBarrierServer implements AsyncDisposable {
   async #answerUsual(wire: Wire, seat: Seat): Promise<void> {
     const roll = this.#roll;
     try {
-      const ok = await this.#arrive(seat, () => roll.wait());
+      roll.enter(seat);
+      const ok = await roll.wait();
       wire.send([ok, roll.parties, roll.arrived, roll.phase]);
     } catch (error) {
       wire.send({ id: USUAL, error: encodeError(error), state: roll.state });
@@ -696,11 +711,13 @@ export class ProcessBarrierServer implements AsyncDisposable {
     const roll = this.#roll;
     switch (message.do) {
       case "wait":
-        return await this.#arrive(seat, () => this.#wait(seat, message));
+        return await this.#wait(seat, message);
       case "arrive":
-        return await this.#arrive(seat, () => roll.arrive());
+        roll.enter(seat);
+        return roll.arrive();
       case "drop":
-        return await this.#arrive(seat, () => roll.drop(seat));
+        roll.enter(seat);
+        return roll.drop(seat);
       case "watch":
         return await this.#cancellable(
           seat,
@@ -708,7 +725,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
           (options) => roll.waitFor(message.phase as number, options),
         );
       case "cancel":
-        return seat.pending.get(message.wait)?.abort(textOf(message.reason));
+        return seat.pending.get(message.wait)?.(textOf(message.reason));
       case "register":
         return roll.register(message.count as number);
       case "abort":
@@ -718,52 +735,59 @@ export class ProcessBarrierServer implements AsyncDisposable {
       case "leave":
         return roll.vacate(seat, "left");
       case "status":
-        return roll.missing();
+        return statusOf(roll.state, roll.missing());
       default:
-        throw new TypeError(cannot("answer", `"do" must be known`, textOf(message.do)));
+        throw new TypeError(cannot("answer", `"do" must be known`, show(message.do)));
     }
   }
 
-  /** Notes an arrival before it is made, and takes the note back if it comes to nothing. */
-  async #arrive<T>(seat: Seat, arrive: () => T | Promise<T>): Promise<T> {
-    const before = seat.arrivedIn;
+  async #wait(seat: Seat, message: Message): Promise<number> {
+    const { timeout, onCancel = "break" } = message;
+    // Checked before it arrives, as what is noted here must be what the barrier counts.
+    if (timeout !== undefined && timeout !== null) checkTimeout("wait", timeout);
+    checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
     this.#roll.enter(seat);
-    try {
-      return await arrive();
-    } catch (error) {
-      if (!this.#roll.broken) seat.arrivedIn = before;
-      throw error;
-    }
-  }
-
-  #wait(seat: Seat, message: Message): Promise<number> {
-    const { onCancel } = message;
-    return this.#cancellable(
+    const waiting = this.#cancellable(
       seat,
       message,
-      (options) =>
-        this.#roll.wait(onCancel === undefined ? options : { ...options, onCancel } as WaitOptions),
+      (options) => this.#roll.wait({ ...options, onCancel } as WaitOptions),
+      () => onCancel === "withdraw" && this.#roll.takeBack(seat),
     );
+    return await waiting;
   }
 
+  /**
+   * Starts a wait or a watch that its party may cancel, or that may time out. What then has to be undone is
+   * undone at once: the next message may be an arrival.
+   */
   async #cancellable<T>(
     seat: Seat,
     { id, timeout, cancellable }: Message,
     start: (options: WatchOptions) => Promise<T>,
+    undo: () => void = () => {},
   ): Promise<T> {
     const options: WatchOptions = {};
     // JSON has no Infinity: null stands for it.
     if (timeout !== undefined) options.timeout = timeout === null ? Infinity : timeout as number;
-    if (cancellable !== true) return await start(options);
     const controller = new AbortController();
-    seat.pending.set(id, controller);
     const { signal } = controller;
+    if (cancellable === true) {
+      options.signal = signal;
+      seat.pending.set(id, (reason) => {
+        controller.abort(reason);
+        undo();
+      });
+    }
     try {
-      return await start({ ...options, signal });
+      return await start(options);
     } catch (error) {
-      throw signal.aborted && error === signal.reason ? new Cancelled(String(error)) : error;
+      if (!signal.aborted || error !== signal.reason) {
+        if (error instanceof DOMException) undo();
+        throw error;
+      }
+      throw new Cancelled(String(error));
     } finally {
-      seat.pending.delete(id);
+      if (cancellable === true) seat.pending.delete(id);
     }
   }
 }
@@ -841,13 +865,19 @@ export class ProcessBarrier implements AsyncDisposable {
    * @throws The signal's reason if it aborts.
    */
   static async connect(path: string, options: ProcessBarrierOptions = {}): Promise<ProcessBarrier> {
+    checkOptions("connect", options);
     const { name, timeout = PATIENCE, signal } = options;
     checkPath("connect", path);
     if (name !== undefined) checkName("join", name);
     checkTimeout("connect", timeout);
     checkSignal("connect", signal);
     signal?.throwIfAborted();
-    const barrier = new ProcessBarrier(await dial(path));
+    const conn = await dial(path);
+    if (signal?.aborted) {
+      conn.close();
+      throw signal.reason;
+    }
+    const barrier = new ProcessBarrier(conn);
     const disarm = arm(timeout, signal, (why) => {
       barrier.#finish(
         why === "aborted" ? signal!.reason : new DOMException(
@@ -906,6 +936,7 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   async #waitUnless(options: WaitOptions): Promise<number> {
+    checkOptions("wait", options);
     const { timeout, signal, onCancel = "break" } = options;
     const request: Message = { do: "wait" };
     if (timeout !== undefined) {
@@ -916,7 +947,8 @@ export class ProcessBarrier implements AsyncDisposable {
     checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
     if (onCancel !== "break") request.onCancel = onCancel;
     if (signal?.aborted) {
-      if (onCancel === "break") await this.abort(signal.reason);
+      // Where the server is gone, nothing is left to break.
+      if (onCancel === "break") await this.abort(signal.reason).catch(() => {});
       throw signal.reason;
     }
     return await this.#ask(request, signal) as number;
@@ -992,6 +1024,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @throws The signal's reason if it aborts first.
    */
   async waitFor(phase: number, options: WatchOptions = {}): Promise<void> {
+    checkOptions("wait for a phase", options);
     const { timeout = Infinity, signal } = options;
     checkInteger("wait for a phase", "phase", phase, 0);
     checkTimeout("wait for a phase", timeout);
@@ -1083,8 +1116,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns A snapshot.
    */
   async status(): Promise<ProcessBarrierStatus> {
-    const missing = await this.#ask({ do: "status" }) as string[];
-    return statusOf(this.#state, missing);
+    return await this.#ask({ do: "status" }) as ProcessBarrierStatus;
   }
 
   /**
@@ -1215,11 +1247,14 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    const disarm = arm(FAREWELL, undefined, () => this.#wire.close());
     try {
       if (!this.#dropped) await this.#ask({ do: "leave" });
     } catch {
       // The server is gone, and with it all that had to be told.
     }
+    disarm();
+    this.#finish(brokenError("aborted", this.#state, { note: `"${this.#name}" has left` }));
     this.#wire.close();
   }
 
@@ -1244,7 +1279,8 @@ export class ProcessBarrier implements AsyncDisposable {
       },
       reject: (error) => {
         disarm();
-        reject(error instanceof Cancelled ? signal.reason : error);
+        // The barrier may have broken by another party's signal at the same time, or by this very one.
+        reject(signal.aborted ? signal.reason : error);
       },
     });
     this.#wire.send({ id, ...request, cancellable: true });
@@ -1286,6 +1322,8 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 }
 
+const CANCELLED = "Cancelled";
+
 /** Who waits for an answer. */
 interface Asked {
   resolve: (ok: unknown) => void;
@@ -1294,10 +1332,10 @@ interface Asked {
 
 /** What a party's own signal did to its wait, as the server tells it. */
 class Cancelled extends Error {
-  override name = "Cancelled";
+  override name = CANCELLED;
 }
 
-/** Where a server listens, and how to leave nothing there. */
+/** Where a server listens, and how to stop that and leave nothing there. */
 interface Socket {
   path: string;
   listener: Deno.Listener;
@@ -1308,23 +1346,25 @@ interface Socket {
 async function occupy(path: string | undefined): Promise<Socket> {
   if (path !== undefined) {
     checkPath("listen", path);
-    await clear(path);
-    const listener = bind(path);
-    const { ino } = await Deno.lstat(path);
-    // Another server may have taken the place after somebody removed our socket: that one is not ours.
-    const vacate = async () => {
-      if (await inodeOf(path) === ino) await Deno.remove(path);
-    };
-    return { path, listener, vacate };
+    return await exclusively(path, async () => {
+      await clear(path);
+      const listener = bind(path);
+      const inode = await inodeOf(path);
+      return { path, listener, vacate: () => vacate(path, listener, inode) };
+    });
   }
   const directory = await Deno.makeTempDir({ prefix: "barrier-" });
-  const vacate = () => Deno.remove(directory, { recursive: true });
   try {
     const path = `${directory}/socket`;
     checkPath("listen", path);
-    return { path, listener: bind(path), vacate };
+    const listener = bind(path);
+    const vacate = () => {
+      listener.close();
+      return remove(directory);
+    };
+    return { path, listener, vacate };
   } catch (error) {
-    await vacate();
+    await remove(directory);
     throw error;
   }
 }
@@ -1344,17 +1384,78 @@ async function clear(path: string): Promise<void> {
   }
   if (!info.isSocket) {
     throw new Deno.errors.AlreadyExists(
-      cannot("listen", "path must be free or a socket", path),
+      cannot("listen", "path must be free or a socket", show(path)),
     );
   }
   try {
     (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-    if (await inodeOf(path) === info.ino) await Deno.remove(path);
-    return;
+    if (error instanceof Deno.errors.ConnectionRefused) return await remove(path);
+    throw error;
   }
-  throw new Deno.errors.AddrInUse(cannot("listen", "no other server must listen at path", path));
+  throw new Deno.errors.AddrInUse(
+    cannot("listen", "no other server must listen at path", show(path)),
+  );
+}
+
+/**
+ * Does something while no other server comes or goes at that path: between finding a stale socket and
+ * replacing it, another server could take the place, and lose it. A lock of the file system ends with its
+ * process, so none is left behind.
+ */
+async function exclusively<T>(path: string, act: () => Promise<T>): Promise<T> {
+  const lockPath = `${path}.lock`;
+  for (;;) {
+    using file = await Deno.open(lockPath, { create: true, write: true });
+    await file.lock(true);
+    // Whoever had the lock before has removed the file: another may hold the lock of a new one.
+    if ((await file.stat()).ino !== await inodeOf(lockPath)) continue;
+    try {
+      return await act();
+    } finally {
+      await remove(lockPath);
+    }
+  }
+}
+
+/** Stops listening, and leaves nothing at that path but what is not ours. */
+async function vacate(
+  path: string,
+  listener: Deno.Listener,
+  inode: number | null,
+): Promise<void> {
+  let closed = false;
+  try {
+    await exclusively(path, async () => {
+      const found = await inodeOf(path);
+      const foreign = found !== null && found !== inode;
+      // A listener that is closed removes what is at its path, in its own time and whosever it is.
+      const kept = `${path}.kept`;
+      if (foreign) await Deno.link(path, kept);
+      listener.close();
+      closed = true;
+      for (let i = 0; i < 100 && await inodeOf(path) !== null; i++) await pause(10);
+      if (foreign) await Deno.rename(kept, path);
+      else await remove(path);
+    });
+  } catch (error) {
+    // The whole directory is gone.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!closed) listener.close();
+  }
+}
+
+/** Removes what may be gone already. */
+async function remove(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function inodeOf(path: string): Promise<number | null> {
@@ -1372,7 +1473,7 @@ async function dial(path: string): Promise<Deno.Conn> {
     const { NotFound, ConnectionRefused } = Deno.errors;
     for (const Refusal of [NotFound, ConnectionRefused]) {
       if (error instanceof Refusal) {
-        throw new Refusal(cannot("connect", "a server must listen at path", path), {
+        throw new Refusal(cannot("connect", "a server must listen at path", show(path)), {
           cause: error,
         });
       }
@@ -1388,7 +1489,7 @@ function checkPath(doing: string, path: unknown): asserts path is string {
   const bytes = new TextEncoder().encode(path).length;
   if (bytes === 0 || bytes > MAX_PATH) {
     throw new RangeError(
-      cannot(doing, `path must be 1 to ${MAX_PATH} bytes long`, `${path} of ${bytes} bytes`),
+      cannot(doing, `path must be 1 to ${MAX_PATH} bytes long`, `${bytes} bytes`),
     );
   }
 }
@@ -1401,23 +1502,24 @@ function statusOf({ reason, ...state }: State, missing: string[]): ProcessBarrie
 
 /** The text of a value that crosses between processes. */
 function textOf(value: unknown): string {
-  let text;
   try {
-    text = value instanceof Error ? value.message : String(value);
+    return String(value instanceof Error ? value.message : value).slice(0, MAX_TEXT);
   } catch {
-    text = typeof value;
+    return typeof value;
   }
-  return text.slice(0, MAX_TEXT);
 }
 
 function encodeError(error: unknown): WireError {
-  const message = textOf(error);
   if (error instanceof BrokenBarrierError) {
-    const { name, reason, phase, arrived, parties, cause } = error;
-    const told = { name, message: error.message, reason, phase, arrived, parties };
+    const { name, message, reason, phase, arrived, parties, cause } = error;
+    const told = { name, message, reason, phase, arrived, parties };
     return cause === undefined ? told : { ...told, cause: textOf(cause) };
   }
-  return { name: error instanceof Error ? error.name : "Error", message };
+  if (error instanceof DOMException) return { name: error.name, message: error.message };
+  const name = error instanceof Error ? textOf(error.name) : "Error";
+  // What an action throws may have any name; that one is ours.
+  const ours = error instanceof Cancelled || name !== CANCELLED;
+  return { name: ours ? name : "Error", message: textOf(error) };
 }
 
 function decodeError({ name, message, cause, ...rest }: WireError): Error {
@@ -1433,7 +1535,7 @@ function decodeError({ name, message, cause, ...rest }: WireError): Error {
       return new RangeError(message);
     case "TypeError":
       return new TypeError(message);
-    case "Cancelled":
+    case CANCELLED:
       return new Cancelled(message);
     default:
       return Object.assign(new Error(message), { name });

@@ -54,8 +54,7 @@ async function takePart({ path, party, work, doomed }: Task): Promise<number> {
       console.log(`${name} is working for ${seconds.toFixed(2)} seconds.`);
       tell("works");
       await delay(seconds * 1_000);
-      // A timer keeps it there: a promise alone would not.
-      if (doomed) await new Promise(() => setInterval(() => {}, 1_000));
+      if (doomed) await barrier.waitFor(barrier.phase);
       console.log(`${name} reached the barrier.`);
       tell("reached");
       await barrier.wait();
@@ -91,7 +90,11 @@ async function main(): Promise<number> {
     interrupted ||= status;
     for (const child of children) stop(child);
   };
-  const signals = [["SIGINT", interrupt(130)], ["SIGTERM", interrupt(143)]] as const;
+  const signals = [
+    ["SIGHUP", interrupt(129)],
+    ["SIGINT", interrupt(130)],
+    ["SIGTERM", interrupt(143)],
+  ] as const;
   for (const [signal, handler] of signals) Deno.addSignalListener(signal, handler);
   try {
     for (const [party, seconds] of work.entries()) {

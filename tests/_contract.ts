@@ -638,7 +638,7 @@ export function contract(adapter: Adapter): void {
     for (const [count, Refused] of BAD_NUMBERS) {
       await refuses(() => host.register(count as number), Refused, "count");
     }
-    await refuses(() => host.register(adapter.most - 1), RangeError, "count");
+    await refuses(() => host.register(adapter.most - 1), RangeError, "parties must be at most");
     assertEquals((await host.state()).parties, 2);
     await passes(host, parties, 0);
   });

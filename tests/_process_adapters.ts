@@ -42,7 +42,7 @@ function processes(
       names: true,
       lose: lose !== undefined,
     },
-    most: Number.MAX_SAFE_INTEGER,
+    most: 1_023,
     make: async (parties, options = {}) => {
       const scope = new AsyncDisposableStack();
       const server = scope.use(await ProcessBarrierServer.listen({ parties, ...options }));

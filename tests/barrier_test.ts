@@ -221,7 +221,7 @@ test("Barrier.MAX_PARTIES parties meet", async () => {
   const barrier = new Barrier(most);
   const waiting = Array.from({ length: most }, () => barrier.waitAsync());
   assertEquals(await Promise.all(waiting), Array.from({ length: most }, (_, i) => most - 1 - i));
-  assertThrows(() => barrier.register(), RangeError, "count must be");
+  assertThrows(() => barrier.register(), RangeError, "parties must be at most");
   barrier.arriveAndDrop();
   assertEquals(barrier.register(), 1);
   assertEquals([barrier.parties, barrier.arrived], [most, 0]);
