@@ -104,7 +104,9 @@ export class Wire {
         while (bytes.length > 0) bytes = bytes.subarray(await this.#conn.write(bytes));
       }
     } catch {
-      this.close();
+      // The peer takes no more, but what it said before may still have to be read: that side ends the connection.
+      this.#unsent = [];
+      this.#unsentLength = 0;
     }
     this.#sending = undefined;
   }

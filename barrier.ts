@@ -1006,9 +1006,10 @@ function mayBlock(): boolean {
  * **Memory.** Whatever a party wrote before it arrived is visible to every party that passes, and so is what
  * the action wrote.
  *
- * **Limits.** A worker that ends without a word is not noticed here: give its peers a timeout. A thread
- * that blocks in `wait()` runs nothing else, and `worker.terminate()` does not end it; abort, reset or
- * dispose frees it. Where a thread must not block, as the main thread of a browser, use `waitAsync()`.
+ * **Limits.** A worker that ends without a word is noticed if it came by {@linkcode Barrier.join}; after
+ * {@linkcode Barrier.from} it is not: give its peers a timeout. A thread that blocks in `wait()` runs nothing
+ * else, and `worker.terminate()` does not end it: abort, reset or dispose frees it, and then it ends. Where a
+ * thread must not block, as the main thread of a browser, use `waitAsync()`.
  *
  * @example Two parties of one thread
  * ```ts
@@ -1694,7 +1695,10 @@ export class Barrier implements BarrierHandle, Disposable {
   /** Exchanges STATE for an arrival. */
   #enter(state: number, next: number, dropping: 0 | 1): boolean {
     const entered = this.#swap(state, next);
-    if (entered && dropping === 1) this.#dropped = true;
+    if (entered && dropping === 1) {
+      this.#dropped = true;
+      this.#leave();
+    }
     return entered;
   }
 

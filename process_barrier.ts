@@ -90,6 +90,12 @@ const FAREWELL = 1_000;
 /** How long the server waits for a file descriptor before it tries to accept again, in ms. */
 const ACCEPT_PAUSE = 50;
 
+/** How long it waits before it tries again to lock the place of its socket, in ms. */
+const LOCK_PAUSE = 5;
+
+/** How many answers a party may have coming. One that asks for more does not want to know. */
+const MAX_PENDING = 1_000;
+
 /** The longest line that a server takes, and that a client takes of its server, in bytes. */
 const MAX_REQUEST = 16 * 1024;
 const MAX_ANSWER = 1024 * 1024;
@@ -190,6 +196,8 @@ class Seat {
   gone = false;
   /** The last phase that its party arrived in. */
   arrivedIn = -1;
+  /** How many answers its party has coming. */
+  asked = 0;
   /** What cancels the pending waits of its party, by their ids. */
   readonly pending = new Map<unknown, (reason?: string) => void>();
 
@@ -610,22 +618,24 @@ export class ProcessBarrierServer implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     clearTimeout(this.#pause);
-    await this.#socket.vacate();
     this.#roll.close();
     // What is settled already is being answered in microtasks: let those answers go first.
-    await new Promise((resolve) => setTimeout(resolve));
+    await pause(0);
     const last = brokenError("aborted", this.#roll.state, { note: "the server was disposed" });
     const wires = [...this.#members.keys(), ...this.#strangers.keys()];
     await Promise.all(wires.map((wire) => {
       wire.send({ error: encodeError(last) });
       return wire.finish(FAREWELL);
     }));
+    await this.#socket.vacate();
   }
 
   async #accept(): Promise<void> {
     while (this.#disposal === undefined) {
       try {
-        this.#greet(await this.#socket.listener.accept());
+        const conn = await this.#socket.listener.accept();
+        if (this.#disposal === undefined) this.#greet(conn);
+        else conn.close();
       } catch {
         if (this.#disposal !== undefined) return;
         // No file descriptor was free. The parties have theirs; whoever comes now must wait.
@@ -639,7 +649,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
       message: (wire, message) => {
         const seat = this.#members.get(wire);
         if (seat === undefined) this.#join(wire, message);
-        else this.#answer(wire, message.id, this.#serve(seat, message));
+        else this.#answer(wire, seat, message, this.#serve(seat, message));
       },
       integers: (wire) => {
         const seat = this.#members.get(wire);
@@ -686,13 +696,15 @@ export class ProcessBarrierServer implements AsyncDisposable {
     }
   }
 
-  async #answer(wire: Wire, id: unknown, answer: Promise<unknown>): Promise<void> {
+  async #answer(wire: Wire, seat: Seat, { id }: Message, answer: Promise<unknown>): Promise<void> {
+    if (++seat.asked > MAX_PENDING) wire.close();
     try {
       const ok = await answer ?? null;
       wire.send({ id, ok, state: this.#roll.state });
     } catch (error) {
       wire.send({ id, error: encodeError(error), state: this.#roll.state });
     }
+    seat.asked--;
   }
 
   async #answerUsual(wire: Wire, seat: Seat): Promise<void> {
@@ -1401,21 +1413,26 @@ async function clear(path: string): Promise<void> {
 /**
  * Does something while no other server comes or goes at that path: between finding a stale socket and
  * replacing it, another server could take the place, and lose it. A lock of the file system ends with its
- * process, so none is left behind.
+ * process, so none is left behind; of one whose process stands still, nobody waits for ever.
  */
 async function exclusively<T>(path: string, act: () => Promise<T>): Promise<T> {
   const lockPath = `${path}.lock`;
-  for (;;) {
+  for (let left = FAREWELL; left > 0; left -= LOCK_PAUSE) {
     using file = await Deno.open(lockPath, { create: true, write: true });
-    await file.lock(true);
     // Whoever had the lock before has removed the file: another may hold the lock of a new one.
-    if ((await file.stat()).ino !== await inodeOf(lockPath)) continue;
+    if (!await file.tryLock(true) || (await file.stat()).ino !== await inodeOf(lockPath)) {
+      await pause(LOCK_PAUSE);
+      continue;
+    }
     try {
       return await act();
     } finally {
       await remove(lockPath);
     }
   }
+  throw new Deno.errors.AddrInUse(
+    cannot("listen", "no other server must come or go at path", show(path)),
+  );
 }
 
 /** Stops listening, and leaves nothing at that path but what is not ours. */
@@ -1425,22 +1442,22 @@ async function vacate(
   inode: number | null,
 ): Promise<void> {
   let closed = false;
+  const close = async () => {
+    const found = await inodeOf(path);
+    const foreign = found !== null && found !== inode;
+    // A listener that is closed removes what is at its path, in its own time and whosever it is.
+    const kept = `${path}.${crypto.randomUUID()}`;
+    if (foreign) await Deno.link(path, kept);
+    listener.close();
+    closed = true;
+    for (let i = 0; i < 100 && await inodeOf(path) !== null; i++) await pause(10);
+    if (foreign) await Deno.rename(kept, path);
+    else await remove(path);
+  };
   try {
-    await exclusively(path, async () => {
-      const found = await inodeOf(path);
-      const foreign = found !== null && found !== inode;
-      // A listener that is closed removes what is at its path, in its own time and whosever it is.
-      const kept = `${path}.kept`;
-      if (foreign) await Deno.link(path, kept);
-      listener.close();
-      closed = true;
-      for (let i = 0; i < 100 && await inodeOf(path) !== null; i++) await pause(10);
-      if (foreign) await Deno.rename(kept, path);
-      else await remove(path);
-    });
-  } catch (error) {
-    // The whole directory is gone.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await exclusively(path, close);
+  } catch {
+    // The whole directory is gone, or somebody keeps its lock: this server ends all the same.
     if (!closed) listener.close();
   }
 }

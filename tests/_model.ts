@@ -83,9 +83,7 @@ export class Model {
   }
 
   /** Whoever dropped is no longer one of the parties, so neither one of those that have arrived. */
-  get arrived(): number | undefined {
-    // "0 while broken", and "all of them while the action runs": where both hold, nothing is held against it.
-    if (this.broken && this.acting) return undefined;
+  get arrived(): number {
     if (this.broken) return 0;
     if (this.acting) return this.parties;
     return this.#arrivals.filter((ticket) => !ticket.drops).length;
@@ -263,7 +261,11 @@ export class Model {
   protected break(reason: string, cause?: string): void {
     if (this.broken) return;
     this.brokenBy = `broken: ${reason}${cause ? ` by ${cause}` : ""}, phase ${this.open}`;
-    for (const ticket of this.#arrivals) decide(ticket, this.brokenBy);
+    for (const ticket of this.#arrivals) {
+      // Where parties share a signal, each gets its reason, and not only the one that is told first.
+      const own = ticket.signal !== undefined && this.#aborted.has(ticket.signal);
+      decide(ticket, own ? `throws ${ticket.signal}` : this.brokenBy);
+    }
     this.#arrivals = [];
     for (const ticket of this.#pending) {
       if (ticket.watches! >= this.open) decide(ticket, this.brokenBy);

@@ -381,12 +381,6 @@ test("Barrier.waitAsync() leaves no timer and no listener, however it ends", asy
   }
 });
 
-/** Wakes all who sleep at a barrier, and returns how many slept at each word. */
-function wake({ buffer }: Barrier): Int32Array {
-  const words = new Int32Array(buffer);
-  return words.map((_, word) => Atomics.notify(words, word));
-}
-
 test("Barrier.waitAsync() leaves no sleeper when it is cancelled", async () => {
   const barrier = new Barrier(2);
   const words = new Int32Array(barrier.buffer);

@@ -1,0 +1,40 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+/// <reference lib="deno.worker" />
+
+/** A worker that, told so, meets the others for a number of phases. */
+
+import { Barrier, type BarrierHandle } from "../mod.ts";
+
+/** What a worker is made for. */
+export interface Role {
+  kind: "barrier" | "ping-pong";
+  handle: BarrierHandle;
+  index: number;
+}
+
+let run: (phases: number) => void;
+
+self.onmessage = ({ data }: MessageEvent<Role | number>) => {
+  if (typeof data === "number") run(data);
+  else run = data.kind === "barrier" ? meet(data) : pingPong(data);
+  self.postMessage(null);
+};
+
+function meet({ handle }: Role): (phases: number) => void {
+  const barrier = Barrier.from(handle);
+  return (phases) => {
+    for (let phase = 0; phase < phases; phase++) barrier.wait();
+  };
+}
+
+/** The floor: one word goes to and fro, and nobody sleeps. */
+function pingPong({ handle, index }: Role): (phases: number) => void {
+  const word = new Int32Array(handle.buffer, handle.byteOffset, 1);
+  return (phases) => {
+    for (let phase = 0; phase < phases; phase++) {
+      while (Atomics.load(word, 0) !== index);
+      Atomics.store(word, 0, 1 - index);
+    }
+  };
+}
