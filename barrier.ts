@@ -307,15 +307,17 @@ export class AsyncBarrier implements Disposable {
     this.#check();
     const { promise, resolve } = Promise.withResolvers<number>();
     const phase = this.#open;
+    let late = false;
     const settle: Settle = (outcome) => {
       disarm();
       // Where parties share a signal, each gets its reason, and not only the one that was told first.
-      const own = signal?.aborted && typeof outcome !== "number";
+      const own = signal?.aborted && !late && typeof outcome !== "number";
       resolve(own ? rejected(signal.reason) : outcome);
     };
     const disarm = arm(timeout, signal, (why) => {
       // The phase is settled, and only its action keeps this party: success wins.
-      if (phase !== this.#open) return;
+      late = phase !== this.#open;
+      if (late) return;
       const error = why === "timeout" ? this.#timeoutError(timeout) : signal!.reason;
       const place = phase.arrivals.lastIndexOf(settle);
       if (onCancel === "withdraw") {
@@ -1349,7 +1351,7 @@ export class Barrier implements BarrierHandle, Disposable {
       outcome = await this.#park(ticket, Infinity);
     }
     // Where parties share a signal, each gets its reason, and not only the one that was told first.
-    if (outcome !== "passed" && signal?.aborted) throw signal.reason;
+    if (outcome !== "passed" && outcome !== "action" && signal?.aborted) throw signal.reason;
     return this.#conclude(ticket, outcome);
   }
 

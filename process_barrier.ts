@@ -229,6 +229,8 @@ class Roll extends AsyncBarrier {
   }
 
   override missing(): string[] {
+    // All have arrived, and who registers now does so for the next phase.
+    if (this.joining > this.phase) return [];
     return this.seats.filter((seat) => seat.arrivedIn < this.phase).map((seat) => seat.name);
   }
 
@@ -958,7 +960,7 @@ export class ProcessBarrier implements AsyncDisposable {
     checkSignal("wait", signal);
     checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
     if (onCancel !== "break") request.onCancel = onCancel;
-    if (signal?.aborted) {
+    if (signal?.aborted && !this.#dropped) {
       // Where the server is gone, nothing is left to break.
       if (onCancel === "break") await this.abort(signal.reason).catch(() => {});
       throw signal.reason;
@@ -1041,7 +1043,10 @@ export class ProcessBarrier implements AsyncDisposable {
     checkInteger("wait for a phase", "phase", phase, 0);
     checkTimeout("wait for a phase", timeout);
     checkSignal("wait for a phase", signal);
-    signal?.throwIfAborted();
+    if (signal?.aborted) {
+      if (phase < (await this.status()).phase) return;
+      throw signal.reason;
+    }
     await this.#ask({ do: "watch", phase, timeout }, signal);
   }
 
@@ -1291,8 +1296,7 @@ export class ProcessBarrier implements AsyncDisposable {
       },
       reject: (error) => {
         disarm();
-        // The barrier may have broken by another party's signal at the same time, or by this very one.
-        reject(signal.aborted ? signal.reason : error);
+        reject(isBy(signal, error) ? signal.reason : error);
       },
     });
     this.#wire.send({ id, ...request, cancellable: true });
@@ -1524,6 +1528,16 @@ function textOf(value: unknown): string {
   } catch {
     return typeof value;
   }
+}
+
+/**
+ * Whether an error is what a signal did: to this party, or first to another that shares it. The reason of the
+ * other comes back as text.
+ */
+function isBy(signal: AbortSignal, error: unknown): boolean {
+  return error instanceof Cancelled ||
+    signal.aborted && error instanceof BrokenBarrierError && error.reason === "aborted" &&
+      error.cause === textOf(signal.reason);
 }
 
 function encodeError(error: unknown): WireError {
