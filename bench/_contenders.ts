@@ -135,7 +135,7 @@ export const processBarrier: Contender = async (parties) => {
 };
 
 /** Whether a command can be run here. */
-export function has(command: string, ...args: string[]): boolean {
+function has(command: string, ...args: string[]): boolean {
   try {
     const options = { args, stdout: "null", stderr: "null" } as const;
     return new Deno.Command(command, options).outputSync().success;
@@ -143,3 +143,46 @@ export function has(command: string, ...args: string[]): boolean {
     return false;
   }
 }
+
+/** Contenders that are measured beside each other; the first is ours. */
+export interface Group {
+  title: string;
+  parties: number;
+  phases: number;
+  contenders: Record<string, Contender>;
+}
+
+const java = has("java", "--version");
+const python = has("python3", "--version");
+
+/** All that is measured. Peers that are not found are left out. */
+export const groups: Group[] = [
+  ...[2, 8, 100, 10_000].map((parties) => ({
+    title: `${parties} tasks`,
+    parties,
+    phases: 100_000 / parties,
+    contenders: { "AsyncBarrier": asyncBarrier, "an awaited promise": awaitedPromise },
+  })),
+  {
+    title: "2 workers",
+    parties: 2,
+    phases: 100_000,
+    contenders: { "Barrier": barrier, "an Atomics ping-pong": pingPong },
+  },
+  // Apart from the floor: while a slower peer runs, the workers of the others cool down.
+  ...[2, 4, 8, 32].map((parties) => ({
+    title: `${parties} workers beside a peer`,
+    parties,
+    phases: parties === 2 ? 100_000 : 2_000,
+    contenders: { "Barrier": barrier, ...(java && { "Java CyclicBarrier": cyclicBarrier }) },
+  })),
+  ...[2, 4, 8, 32].map((parties) => ({
+    title: `${parties} processes`,
+    parties,
+    phases: 1_000,
+    contenders: {
+      "ProcessBarrier": processBarrier,
+      ...(python && { "Python multiprocessing.Barrier": multiprocessingBarrier }),
+    },
+  })),
+];
