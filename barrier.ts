@@ -76,7 +76,8 @@ export interface BlockingWaitOptions {
 /** Options for the waits that return a promise. */
 export interface WaitOptions extends BlockingWaitOptions {
   /**
-   * Cancels the wait when it aborts, before or while waiting.
+   * Cancels the wait when it aborts, before or while waiting. Where parties share a signal, each of them gets
+   * its reason.
    *
    * @default {undefined}
    */
@@ -1154,7 +1155,10 @@ export class Barrier implements BarrierHandle, Disposable {
     this.#words.set(crypto.getRandomValues(new Int32Array(2)), ID);
     Atomics.store(this.#words, STATE, parties << PARTIES_SHIFT | parties);
     Atomics.store(this.#words, MAGIC, BARRIER_MAGIC);
-    if (locks !== undefined) watchJoins(new WeakRef(this), this.#words);
+    if (locks !== undefined && "waitAsync" in Atomics) {
+      watchJoins(new WeakRef(this), this.#words);
+      forgotten.register(this, this.#words);
+    }
   }
 
   /**
@@ -1651,6 +1655,7 @@ export class Barrier implements BarrierHandle, Disposable {
     if (!this.#dropped) this.abort();
     this.#leave();
     this.#watch.abort();
+    Atomics.notify(this.#words, JOINS);
   }
 
   /**
@@ -1718,9 +1723,10 @@ export class Barrier implements BarrierHandle, Disposable {
     disarm();
   }
 
-  /** Watches those who have joined since it was last called. */
-  async [WATCH](watched: Set<number>): Promise<void> {
+  /** Watches those who have joined since it was last called, if anybody is to be watched still. */
+  async [WATCH](watched: Set<number>): Promise<boolean> {
     const { signal } = this.#watch;
+    if (signal.aborted) return false;
     const seats = seatsOf(this.#words);
     const { held = [] } = await locks!.query();
     for (let seat = 0; seat < Barrier.MAX_PARTIES; seat++) {
@@ -1740,6 +1746,7 @@ export class Barrier implements BarrierHandle, Disposable {
     }
     Atomics.add(this.#words, WATCHES, 1);
     Atomics.notify(this.#words, WATCHES);
+    return true;
   }
 
   /** Breaks the barrier as a party has ended, even if its own action still has to end. */
@@ -2025,11 +2032,12 @@ async function watchJoins(
   for (let joins = 0;;) {
     await Atomics.waitAsync(words, JOINS, joins).value;
     joins = Atomics.load(words, JOINS);
-    const barrier = maker.deref();
-    if (barrier === undefined) return;
-    await barrier[WATCH](watched);
+    if (!await maker.deref()?.[WATCH](watched)) return;
   }
 }
+
+/** Ends the watch over barriers that nobody has any more. */
+const forgotten = new FinalizationRegistry<Int32Array>((words) => Atomics.notify(words, JOINS));
 
 function completedOf({ state, phase }: View): number {
   return state & TRIPPING ? phase - 1 >>> 0 : phase;
