@@ -196,6 +196,8 @@ class Seat {
   gone = false;
   /** The last phase that its party arrived in. */
   arrivedIn = -1;
+  /** How often it has arrived. */
+  arrivals = 0;
   /** How many answers its party has coming. */
   asked = 0;
   /** What cancels the pending waits of its party, by their ids. */
@@ -253,20 +255,20 @@ class Roll extends AsyncBarrier {
     }
   }
 
-  /** Takes back an arrival, unless its phase is settled. */
-  takeBack(seat: Seat): void {
-    if (seat.arrivedIn >= this.joining) seat.arrivedIn = -1;
+  /** Takes back an arrival, unless its phase is settled or another has come after it. */
+  takeBack(seat: Seat, arrival: number = seat.arrivals): void {
+    if (arrival === seat.arrivals && seat.arrivedIn >= this.joining) seat.arrivedIn = -1;
   }
 
-  /** Notes that a party arrives, which it can do once in a phase, before it does. */
-  enter(seat: Seat): void {
+  /** Notes that a party arrives, which it can do once in a phase, before it does; returns a number for it. */
+  enter(seat: Seat): number {
     if (!this.seats.includes(seat)) {
       throw new DOMException(
         `Cannot arrive as "${seat.name}" must be a party: current value is dropped`,
         "InvalidStateError",
       );
     }
-    if (this.broken) return;
+    if (this.broken) return seat.arrivals;
     if (seat.arrivedIn >= this.joining) {
       throw new DOMException(
         `Cannot arrive as "${seat.name}" must arrive once in a phase: ` +
@@ -275,6 +277,7 @@ class Roll extends AsyncBarrier {
       );
     }
     seat.arrivedIn = this.joining;
+    return ++seat.arrivals;
   }
 
   /** Arrives for the last time, and takes the seat out of the roll. */
@@ -760,12 +763,12 @@ export class ProcessBarrierServer implements AsyncDisposable {
     // Checked before it arrives, as what is noted here must be what the barrier counts.
     if (timeout !== undefined && timeout !== null) checkTimeout("wait", timeout);
     checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
-    this.#roll.enter(seat);
+    const arrival = this.#roll.enter(seat);
     const waiting = this.#cancellable(
       seat,
       message,
       (options) => this.#roll.wait({ ...options, onCancel } as WaitOptions),
-      () => onCancel === "withdraw" && this.#roll.takeBack(seat),
+      () => onCancel === "withdraw" && this.#roll.takeBack(seat, arrival),
     );
     return await waiting;
   }
@@ -1296,7 +1299,8 @@ export class ProcessBarrier implements AsyncDisposable {
       },
       reject: (error) => {
         disarm();
-        reject(isBy(signal, error) ? signal.reason : error);
+        const own = error instanceof Cancelled || request.do === "wait" && isBy(signal, error);
+        reject(own ? signal.reason : error);
       },
     });
     this.#wire.send({ id, ...request, cancellable: true });
@@ -1530,14 +1534,10 @@ function textOf(value: unknown): string {
   }
 }
 
-/**
- * Whether an error is what a signal did: to this party, or first to another that shares it. The reason of the
- * other comes back as text.
- */
+/** Whether a wait failed by its signal, which another party shares, whose reason comes back as text. */
 function isBy(signal: AbortSignal, error: unknown): boolean {
-  return error instanceof Cancelled ||
-    signal.aborted && error instanceof BrokenBarrierError && error.reason === "aborted" &&
-      error.cause === textOf(signal.reason);
+  return signal.aborted && error instanceof BrokenBarrierError && error.reason === "aborted" &&
+    error.cause === textOf(signal.reason);
 }
 
 function encodeError(error: unknown): WireError {

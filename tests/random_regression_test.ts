@@ -87,3 +87,21 @@ test("ProcessBarrier.waitFor() ends at once for a phase that has completed, even
     "enough",
   );
 });
+
+test("ProcessBarrier.wait() that was broken takes no later arrival back when it is cancelled", async (scope) => {
+  const controller = new AbortController();
+  const server = scope.use(await ProcessBarrierServer.listen({ parties: 2 }));
+  const barrier = scope.use(await ProcessBarrier.connect(server.path));
+  const broken = failure(barrier.wait({ signal: controller.signal, onCancel: "withdraw" }));
+  await until(() => server.arrived === 1, "the arrival");
+  // These go out together: the server has not yet answered the first wait when it is cancelled.
+  const reset = barrier.reset();
+  const waiting = failure(barrier.wait());
+  controller.abort("too late");
+  await reset;
+  assertEquals((await broken as BrokenBarrierError).reason, "reset");
+  const { arrived, missing } = await barrier.status();
+  assertEquals([arrived, missing], [1, ["party 1"]]);
+  await server.abort();
+  await waiting;
+});
