@@ -71,6 +71,13 @@ export function checkChoice(
   }
 }
 
+/** Checks that a barrier may have that many parties, some of whom are to be registered. */
+export function checkMost(parties: number, most: number): void {
+  if (parties > most) {
+    throw new RangeError(cannot("register parties", `parties must be at most ${most}`, parties));
+  }
+}
+
 /** Checks that `value` is the name of a party. */
 export function checkName(doing: string, value: unknown): asserts value is string {
   if (typeof value !== "string") {

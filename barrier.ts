@@ -17,6 +17,7 @@ import {
   checkAction,
   checkChoice,
   checkInteger,
+  checkMost,
   checkName,
   checkOptions,
   checkSignal,
@@ -463,7 +464,7 @@ export class AsyncBarrier implements Disposable {
    */
   register(count: number = 1): number {
     checkInteger("register parties", "count", count, 1);
-    checkParties(this.#parties + count, Number.MAX_SAFE_INTEGER);
+    checkMost(this.#parties + count, Number.MAX_SAFE_INTEGER);
     this.#parties += count;
     this.#open.expected += count;
     return this.#open.number;
@@ -1497,7 +1498,7 @@ export class Barrier implements BarrierHandle, Disposable {
     checkInteger("register parties", "count", count, 1);
     for (;;) {
       const { state, phase } = this.#look();
-      checkParties(partiesOf(state) + count, Barrier.MAX_PARTIES);
+      checkMost(partiesOf(state) + count, Barrier.MAX_PARTIES);
       if (!this.#swap(state, state + (count << PARTIES_SHIFT | count))) continue;
       // Those who joined may use this handle, which has something to break again.
       this.#dropped = false;
@@ -2065,12 +2066,6 @@ function checkWatch(phase: unknown, timeout: unknown): void {
 function checkMayBlock(): void {
   if (!mayBlock()) {
     throw new TypeError("Cannot block this thread as its platform forbids it: use the async wait");
-  }
-}
-
-function checkParties(parties: number, most: number): void {
-  if (parties > most) {
-    throw new RangeError(cannot("register parties", `parties must be at most ${most}`, parties));
   }
 }
 

@@ -47,11 +47,11 @@
  * | `"status"` | | `{ parties, arrived, phase, broken, reason?, missing }`, where `missing` are names |
  *
  * The line `[0]` is short for `{"id":0,"do":"wait"}`, and is answered by the list
- * `[ok, parties, arrived, phase]` when it passes. Otherwise the server answers `{ id, ok, state }` or `{ id, error, state }`, and before it closes a connection
- * `{ error }`. `state` is `{ parties, arrived, phase, reason? }`, where a `reason` means broken. `error` is
- * `{ name, message }`, for a `BrokenBarrierError` with `reason`, `phase`, `arrived`, `parties` and the text
- * of its `cause`; the name of a cancelled wait's error is `"Cancelled"`. A connection that ends
- * without `drop` is a lost party.
+ * `[ok, parties, arrived, phase]` when it passes. Otherwise the server answers `{ id, ok, state }` or
+ * `{ id, error, state }`, and before it closes a connection `{ error }`. `state` is
+ * `{ parties, arrived, phase, reason? }`, where a `reason` means broken. `error` is `{ name, message }`, for a
+ * `BrokenBarrierError` with `reason`, `phase`, `arrived`, `parties` and the text of its `cause`; the name of a
+ * cancelled wait's error is `"Cancelled"`. A connection that ends without `drop` is a lost party.
  *
  * @module
  */
@@ -61,6 +61,7 @@ import {
   cannot,
   checkChoice,
   checkInteger,
+  checkMost,
   checkName,
   checkOptions,
   checkSignal,
@@ -238,10 +239,7 @@ class Roll extends AsyncBarrier {
 
   override register(count: number): number {
     checkInteger("register parties", "count", count, 1);
-    if (this.parties + count > MAX_PARTIES) {
-      const rule = `parties must be at most ${MAX_PARTIES}`;
-      throw new RangeError(cannot("register parties", rule, this.parties + count));
-    }
+    checkMost(this.parties + count, MAX_PARTIES);
     const phase = super.register(count);
     this.#addSeats(count);
     return phase;
@@ -764,13 +762,12 @@ export class ProcessBarrierServer implements AsyncDisposable {
     if (timeout !== undefined && timeout !== null) checkTimeout("wait", timeout);
     checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
     const arrival = this.#roll.enter(seat);
-    const waiting = this.#cancellable(
+    return await this.#cancellable(
       seat,
       message,
       (options) => this.#roll.wait({ ...options, onCancel } as WaitOptions),
       () => onCancel === "withdraw" && this.#roll.takeBack(seat, arrival),
     );
-    return await waiting;
   }
 
   /**
