@@ -11,7 +11,7 @@
  * @module
  */
 
-import { arm, type Cancellation } from "./_cancel.ts";
+import { arm } from "./_cancel.ts";
 import {
   cannot,
   checkAction,
@@ -35,6 +35,17 @@ import {
 } from "./_errors.ts";
 import { inspect } from "./_inspect.ts";
 import { hold, locks } from "./_locks.ts";
+import {
+  BARRIER_WORDS,
+  MAX_PARTIES,
+  NEVER,
+  type Outcome,
+  OWN_WORDS,
+  progressOf,
+  SharedBarrier,
+  type Sleeper,
+  type View,
+} from "./_shared_barrier.ts";
 
 export { BrokenBarrierError } from "./_errors.ts";
 export type { BreakReason, BrokenBarrierErrorOptions } from "./_errors.ts";
@@ -823,137 +834,29 @@ export interface BarrierHandle {
 }
 
 /*
- * A Barrier is 352 words of 32 bits. All that decides an outcome is in one of them, STATE, so that every
- * transition is one compare-exchange; it has a cache line to itself.
+ * What a Barrier has behind the words of `_shared_barrier.ts`, and in those that are free there:
  *
  *   word   name      holds
- *       0  STATE     see below
- *      16  MAGIC     what tells a barrier from other memory
- *      17  SLEEPERS  how many threads may be asleep; none: nobody need be woken
- *      18  PHASES    a recent count of completed phases
- *      19  RESETS    a recent count of resets
- *   20-21  SETTLED   in which epoch, by the count of resets, the last even and the last odd phase was settled
- *   22-23  FAILED    the phase whose action threw last, and the epoch that it was settled in
- *   24-31  ENDED     how the last 8 epochs ended: epoch << 13 | arrived << 3 | reason
- *   40-47  ENDED_IN  the phase that was open then
- *   32-33  ID        a random number, for the names of locks
- *      34  JOINS     how often a party has joined
- *      35  WATCHES   how often those who joined have begun to be watched
- *      36  TRIPPER   the seat of the party whose action runs, if it has joined
+ *   48-49  ID        a random number, for the names of locks
+ *      50  JOINS     how often a party has joined
+ *      51  WATCHES   how often those who joined have begun to be watched
+ *      52  TRIPPER   the seat of the party whose action runs, if it has joined
  *   64-95  LOST      the name of the party that was lost: how many bytes, and the bytes
  *  96-351  SEATS     a byte for each party that may join: FREE, CLAIMED, JOINED, WATCHED or LEFT
- *
- *   bits of STATE
- *     0-9  remaining   parties that have yet to arrive in the open phase
- *   10-19  parties     parties of the next phase
- *   20-22  reason      0, or why the barrier is broken: an index of REASONS
- *      23  tripping    the last party has arrived, and its action runs; the next phase is open
- *   24-27  phases      completed phases, modulo 16
- *   28-31  resets      resets, modulo 16
- *
- * The two counters in STATE tell a waiter whether its phase has passed or was broken; their lower bits
- * suffice for that while it is awake, but a watcher, or a waiter whose thread stood still, may miss a
- * whole turn of them. So the whole counts are kept beside STATE. Whoever is about to count from n to n + 1,
- * where n is a multiple of 8, first lifts the count beside it to n: thus that count is never ahead, and
- * never more than 8 behind, and with the lower bits of STATE it gives the whole one. A whole count has 32
- * bits: `phase` goes on at 0 after 4,294,967,295. What is left to chance: a thread that stands still
- * between reading STATE and exchanging it, while the others reset the barrier exactly a multiple of 16
- * times and as many parties arrive as before, arrives in the latter epoch and takes it for the former.
- *
- * ENDED, ENDED_IN and SETTLED are for a waiter who wakes late and finds both counters changed: had its phase
- * passed before the reset, or did the reset revoke its arrival, and others made the phase pass? Whoever is
- * about to reset, or to settle a phase, lifts them first, and to lift never lowers: one who comes too late
- * does no harm. Only who slept through 8 resets and more than one later phase takes "reset" for an answer.
  */
-const STATE = 0;
-const MAGIC = 16;
-const SLEEPERS = 17;
-const PHASES = 18;
-const RESETS = 19;
-const SETTLED = 20;
-const FAILED = 22;
-const ENDED = 24;
-const EPOCHS = 8;
-const ID = 32;
-const JOINS = 34;
-const WATCHES = 35;
-const TRIPPER = 36;
-const ENDED_IN = 40;
-const LOST = 64;
-const SEATS = 96;
-const WORDS = 352;
-
-/** What SETTLED, FAILED and ENDED hold at first: it comes before every epoch. */
-const NEVER = -1;
-
-const BARRIER_MAGIC = 0x42415231;
-
-const REMAINING_MASK = 0x3ff;
-const PARTIES_SHIFT = 10;
-const REASON_SHIFT = 20;
-const REASON_MASK = 7 << REASON_SHIFT;
-const TRIPPING = 1 << 23;
-const PHASES_SHIFT = 24;
-const RESETS_SHIFT = 28;
-const COUNT_MASK = 15;
-const LIFT_EVERY = 8;
-
-const REASONS = [undefined, "timeout", "aborted", "action", "reset", "lost"] as const;
-
-function remainingOf(state: number): number {
-  return state & REMAINING_MASK;
-}
-
-function partiesOf(state: number): number {
-  return state >> PARTIES_SHIFT & REMAINING_MASK;
-}
-
-function reasonOf(state: number): BreakReason | undefined {
-  return REASONS[(state & REASON_MASK) >> REASON_SHIFT];
-}
-
-/** `state` with as many parties to come as there are parties. */
-function refilled(state: number): number {
-  return state & ~REMAINING_MASK | partiesOf(state);
-}
-
-function brokenBy(state: number, reason: BreakReason): number {
-  return state | REASONS.indexOf(reason) << REASON_SHIFT;
-}
-
-function mended(state: number): number {
-  const resets = (state >>> RESETS_SHIFT) + 1 & COUNT_MASK;
-  return refilled(state) & ~(REASON_MASK | COUNT_MASK << RESETS_SHIFT) | resets << RESETS_SHIFT;
-}
-
-/** `state` after the open phase, or the tripping one, has passed. */
-function passed(state: number): number {
-  const phases = (state >>> PHASES_SHIFT) + 1 & COUNT_MASK;
-  return state & ~(TRIPPING | COUNT_MASK << PHASES_SHIFT) | phases << PHASES_SHIFT;
-}
-
-/** The whole count, from a recent value of it and the lower bits of now. */
-function whole(recent: number, bits: number): number {
-  return recent + (bits - recent & COUNT_MASK) >>> 0;
-}
-
-/** A consistent look at the barrier, and the ticket of a party that arrived in it or watches it. */
-interface View {
-  state: number;
-  /** The phase that arrivals join, or that is watched. */
-  phase: number;
-  resets: number;
-  watches?: true;
-}
-
-type Outcome = "passed" | BreakReason | undefined;
+const ID = OWN_WORDS;
+const JOINS = OWN_WORDS + 2;
+const WATCHES = OWN_WORDS + 3;
+const TRIPPER = OWN_WORDS + 4;
+const LOST = BARRIER_WORDS;
+const SEATS = LOST + 32;
+const WORDS = SEATS + 256;
 
 /**
- * How often a waiter looks again before it sleeps. To sleep and be woken costs 5 to 50 µs, a look with
- * its pause some 40 ns: so 500 looks cost about what a sleep would, and whoever spins in vain loses no more
- * than twice what sleeping at once had cost.
+ * How often a waiter looks again before it sleeps, if the clock does not stop it first. A look with its pause
+ * takes 20 to 100 ns, and to sleep and be woken takes 5 to 100 µs.
  */
-const SPINS = 500;
+const SPINS = 5_000;
 
 const threads = globalThis.navigator?.hardwareConcurrency ?? 1;
 
@@ -1056,7 +959,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * assertThrows(() => new Barrier(Barrier.MAX_PARTIES + 1), RangeError);
    * ```
    */
-  static readonly MAX_PARTIES: number = REMAINING_MASK;
+  static readonly MAX_PARTIES: number = MAX_PARTIES;
 
   /**
    * The memory that a barrier takes, in bytes.
@@ -1100,6 +1003,7 @@ export class Barrier implements BarrierHandle, Disposable {
   readonly byteOffset: number;
 
   readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #shared: SharedBarrier;
   readonly #action: (() => void) | undefined;
   readonly #timeout: number;
   #acting = false;
@@ -1147,15 +1051,14 @@ export class Barrier implements BarrierHandle, Disposable {
     this.buffer = buffer;
     this.byteOffset = byteOffset;
     this.#words = new Int32Array(buffer, byteOffset, WORDS);
+    this.#shared = new SharedBarrier(this.#words, sleeperOf(this.#words));
+    this.#shared.acts = action !== undefined;
     this.#action = action;
     this.#timeout = timeout;
     if (parties === ATTACH) return;
     this.#words.fill(0);
-    this.#words.fill(NEVER, SETTLED, ID);
-    this.#words.fill(NEVER, ENDED_IN, ENDED_IN + EPOCHS);
     this.#words.set(crypto.getRandomValues(new Int32Array(2)), ID);
-    Atomics.store(this.#words, STATE, parties << PARTIES_SHIFT | parties);
-    Atomics.store(this.#words, MAGIC, BARRIER_MAGIC);
+    this.#shared.found(parties);
     if (locks !== undefined && "waitAsync" in Atomics) {
       watchJoins(new WeakRef(this), this.#words);
       forgotten.register(this, this.#words);
@@ -1196,7 +1099,7 @@ export class Barrier implements BarrierHandle, Disposable {
     const place = byteOffset === undefined ? { buffer } : { buffer, byteOffset };
     if (buffer.byteLength < Barrier.BYTE_LENGTH) throw noBarrier();
     const barrier = new Barrier(ATTACH, { ...options, ...place });
-    if (Atomics.load(barrier.#words, MAGIC) !== BARRIER_MAGIC) throw noBarrier();
+    if (!barrier.#shared.founded) throw noBarrier();
     return barrier;
   }
 
@@ -1300,12 +1203,12 @@ export class Barrier implements BarrierHandle, Disposable {
     checkMayBlock();
     const deadline = deadlineOf(timeout);
     const ticket = this.#arrive();
-    let outcome = this.#block(ticket, deadline);
+    let outcome = this.#shared.block(ticket, deadline);
     if (outcome === undefined) {
-      const view = this.#cancel(ticket, "timeout", onCancel);
+      const view = this.#shared.cancel(ticket, "timeout", onCancel);
       if (view !== undefined) throw timeoutError(timeout, progressOf(view));
       // The phase was settled in the meantime, and only its action keeps this party: success wins.
-      outcome = this.#block(ticket, Infinity);
+      outcome = this.#shared.block(ticket, Infinity);
     }
     return this.#conclude(ticket, outcome);
   }
@@ -1339,21 +1242,19 @@ export class Barrier implements BarrierHandle, Disposable {
     checkWait(timeout, onCancel);
     checkSignal("wait", signal);
     if (signal?.aborted) {
-      if (onCancel === "break") this.#break("aborted");
+      if (onCancel === "break") this.abort();
       throw signal.reason;
     }
     let ticket;
-    while ((ticket = this.#tryArrive()) === undefined) {
-      await this.#doze(Atomics.load(this.#words, STATE));
-    }
-    let outcome = await this.#park(ticket, timeout, signal);
+    while ((ticket = this.#tryArrive()) === undefined) await this.#shared.parkTrip();
+    let outcome = await this.#shared.park(ticket, timeout, signal);
     if (outcome === undefined) {
       const why = signal?.aborted ? "aborted" : "timeout";
-      const view = this.#cancel(ticket, why, onCancel);
+      const view = this.#shared.cancel(ticket, why, onCancel);
       if (view !== undefined) {
         throw why === "aborted" ? signal!.reason : timeoutError(timeout, progressOf(view));
       }
-      outcome = await this.#park(ticket, Infinity);
+      outcome = await this.#shared.park(ticket, Infinity);
     }
     // Where parties share a signal, each gets its reason, and not only the one that was told first.
     if (outcome !== "passed" && outcome !== "action" && signal?.aborted) throw signal.reason;
@@ -1434,8 +1335,8 @@ export class Barrier implements BarrierHandle, Disposable {
     const { timeout = Infinity } = options;
     checkWatch(phase, timeout);
     checkMayBlock();
-    const ticket = { ...this.#look(), phase, watches: true as const };
-    const outcome = this.#block(ticket, deadlineOf(timeout));
+    const ticket = { ...this.#shared.look(), phase, watches: true as const };
+    const outcome = this.#shared.block(ticket, deadlineOf(timeout));
     if (outcome === undefined) throw this.#watchTimeout(timeout, phase);
     this.#conclude(ticket, outcome);
   }
@@ -1467,8 +1368,8 @@ export class Barrier implements BarrierHandle, Disposable {
     const { timeout = Infinity, signal } = options;
     checkWatch(phase, timeout);
     checkSignal("wait for a phase", signal);
-    const ticket = { ...this.#look(), phase, watches: true as const };
-    const outcome = await this.#park(ticket, timeout, signal);
+    const ticket = { ...this.#shared.look(), phase, watches: true as const };
+    const outcome = await this.#shared.park(ticket, timeout, signal);
     if (outcome === undefined) {
       throw signal?.aborted ? signal.reason : this.#watchTimeout(timeout, phase);
     }
@@ -1496,14 +1397,10 @@ export class Barrier implements BarrierHandle, Disposable {
    */
   register(count: number = 1): number {
     checkInteger("register parties", "count", count, 1);
-    for (;;) {
-      const { state, phase } = this.#look();
-      checkMost(partiesOf(state) + count, Barrier.MAX_PARTIES);
-      if (!this.#swap(state, state + (count << PARTIES_SHIFT | count))) continue;
-      // Those who joined may use this handle, which has something to break again.
-      this.#dropped = false;
-      return phase;
-    }
+    const phase = this.#shared.register(count);
+    // Those who joined may use this handle, which has something to break again.
+    this.#dropped = false;
+    return phase;
   }
 
   /**
@@ -1524,7 +1421,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @param _reason For the likeness to {@linkcode AsyncBarrier.abort}: a value does not cross threads.
    */
   abort(_reason?: unknown): void {
-    this.#break("aborted");
+    this.#shared.break("aborted");
   }
 
   /**
@@ -1543,21 +1440,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * ```
    */
   reset(): void {
-    for (;;) {
-      const { state, phase, resets } = this.#look();
-      const reason = (state & REASON_MASK) >> REASON_SHIFT;
-      if (reason === 0) {
-        if (state === refilled(state)) return;
-        // Broken first: that freezes the reason, so that what is noted below cannot be wrong.
-        this.#break("reset");
-        continue;
-      }
-      if (resets % LIFT_EVERY === 0) this.#lift(RESETS, resets);
-      const arrived = partiesOf(state) - remainingOf(state);
-      this.#lift(ENDED + resets % EPOCHS, resets << 13 | arrived << 3 | reason);
-      this.#lift(ENDED_IN + resets % EPOCHS, phase);
-      if (this.#swap(state, mended(state))) return this.#wake();
-    }
+    this.#shared.reset();
   }
 
   /**
@@ -1574,7 +1457,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns The number of parties.
    */
   get parties(): number {
-    return partiesOf(this.#look().state);
+    return this.#shared.parties;
   }
 
   /**
@@ -1594,9 +1477,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns The number of parties that have arrived.
    */
   get arrived(): number {
-    const { state } = this.#look();
-    if (state & REASON_MASK) return 0;
-    return partiesOf(state) - (state & TRIPPING ? 0 : remainingOf(state));
+    return this.#shared.arrived;
   }
 
   /**
@@ -1616,7 +1497,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns The number of completed phases.
    */
   get phase(): number {
-    return completedOf(this.#look());
+    return this.#shared.completed;
   }
 
   /**
@@ -1633,7 +1514,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns `true` if it is broken.
    */
   get broken(): boolean {
-    return (this.#look().state & REASON_MASK) !== 0;
+    return this.#shared.reason !== undefined;
   }
 
   /**
@@ -1665,7 +1546,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns Its class, arrivals and phase, or why it is broken.
    */
   [Symbol.for("Deno.customInspect")](): string {
-    return inspect("Barrier", this, reasonOf(this.#look().state));
+    return inspect("Barrier", this, this.#shared.reason);
   }
 
   /**
@@ -1674,40 +1555,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @returns Its class, arrivals and phase, or why it is broken.
    */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return inspect("Barrier", this, reasonOf(this.#look().state));
-  }
-
-  #look(): View {
-    const words = this.#words;
-    for (;;) {
-      const phases = Atomics.load(words, PHASES);
-      const resets = Atomics.load(words, RESETS);
-      const state = Atomics.load(words, STATE);
-      // The counts belong to this state if they stood still around it.
-      if (phases !== Atomics.load(words, PHASES) || resets !== Atomics.load(words, RESETS)) {
-        continue;
-      }
-      const completed = whole(phases, state >>> PHASES_SHIFT);
-      return {
-        state,
-        phase: state & TRIPPING ? completed + 1 >>> 0 : completed,
-        resets: whole(resets, state >>> RESETS_SHIFT),
-      };
-    }
-  }
-
-  #swap(state: number, next: number): boolean {
-    return Atomics.compareExchange(this.#words, STATE, state, next) === state;
-  }
-
-  /** Exchanges STATE for an arrival. */
-  #enter(state: number, next: number, dropping: 0 | 1): boolean {
-    const entered = this.#swap(state, next);
-    if (entered && dropping === 1) {
-      this.#dropped = true;
-      this.#leave();
-    }
-    return entered;
+    return inspect("Barrier", this, this.#shared.reason);
   }
 
   /** Waits until somebody watches this party, or the thread that should turns out to be busy. */
@@ -1758,251 +1606,88 @@ export class Barrier implements BarrierHandle, Disposable {
       new Uint8Array(words.buffer, words.byteOffset + 4 * (LOST + 1)).set(bytes);
       Atomics.store(words, LOST, bytes.length);
     }
-    for (;;) {
-      const state = Atomics.load(words, STATE);
-      if (!(state & TRIPPING) || Atomics.load(words, TRIPPER) !== seat) return this.#break("lost");
-      const ended = state & ~TRIPPING;
-      if (this.#swap(state, state & REASON_MASK ? ended : brokenBy(ended, "lost"))) {
-        return this.#wake();
-      }
-    }
-  }
-
-  /** Lifts a whole count to at least `count`. */
-  #lift(word: number, count: number): void {
-    for (;;) {
-      const recent = Atomics.load(this.#words, word);
-      if ((count - recent | 0) <= 0) return;
-      if (Atomics.compareExchange(this.#words, word, recent, count | 0) === recent) return;
-    }
+    if (Atomics.load(words, TRIPPER) === seat) this.#shared.loseTrip();
+    else this.#shared.break("lost");
   }
 
   #arrive(dropping: 0 | 1 = 0): View {
     for (;;) {
       const ticket = this.#tryArrive(dropping);
       if (ticket !== undefined) return ticket;
-      const state = Atomics.load(this.#words, STATE);
-      if (!(state & TRIPPING)) continue;
-      if (mayBlock()) this.#sleep(state, Infinity);
+      if (mayBlock()) this.#shared.blockTrip();
       else pause();
     }
   }
 
-  /**
-   * Arrives, and returns the barrier as it was just before: the ticket to wait with. There is none when
-   * this is the last arrival of a phase while the action of the phase before still runs.
-   */
+  /** Arrives, unless this is the last arrival of a phase while the action of the phase before still runs. */
   #tryArrive(dropping: 0 | 1 = 0): View | undefined {
-    for (;;) {
-      const ticket = this.#look();
-      const { state } = ticket;
-      if (state & REASON_MASK) throw this.#brokenError(ticket, reasonOf(state)!);
-      const remaining = remainingOf(state);
-      const next = state - (dropping << PARTIES_SHIFT) - 1;
-      if (remaining > 1) {
-        if (this.#enter(state, next, dropping)) return ticket;
-      } else if (remaining === 0) {
-        throw noPartyLeft();
-      } else if (!(state & TRIPPING)) {
-        if (this.#trip(ticket, refilled(next), dropping)) return ticket;
-      } else if (this.#acting) {
-        throw new Error("Cannot complete a phase in the action of the phase before");
-      } else {
-        return undefined;
-      }
+    const ticket = this.#shared.arrive(dropping);
+    if (ticket === undefined) {
+      if (!this.#acting) return undefined;
+      throw new Error("Cannot complete a phase in the action of the phase before");
     }
+    const refused = this.#shared.refused(ticket);
+    if (refused === "no party") throw noPartyLeft();
+    if (refused !== undefined) throw this.#brokenError(ticket, refused);
+    if (dropping === 1) {
+      this.#dropped = true;
+      this.#leave();
+    }
+    if (ticket.trips) this.#act();
+    return ticket;
   }
 
-  /** The last arrival: runs the action and releases the phase, unless `ticket` is out of date. */
-  #trip(ticket: View, next: number, dropping: 0 | 1): boolean {
-    if (ticket.phase % LIFT_EVERY === 0) this.#lift(PHASES, ticket.phase);
-    this.#lift(SETTLED + ticket.phase % 2, ticket.resets);
-    const action = this.#action;
-    if (action === undefined) {
-      if (!this.#enter(ticket.state, passed(next), dropping)) return false;
-    } else {
-      if (!this.#enter(ticket.state, next | TRIPPING, dropping)) return false;
-      this.#act(action, ticket);
-    }
-    this.#wake();
-    return true;
-  }
-
-  #act(action: () => unknown, { phase, resets }: View): void {
+  #act(): void {
     this.#acting = true;
     Atomics.store(this.#words, TRIPPER, this.#seat ?? NEVER);
     try {
-      const result = action();
+      const result: unknown = this.#action!();
       if (isThenable(result)) {
         result.then(ignore, ignore);
         throw new TypeError(
           "Cannot run the action as it must be synchronous: current value is a promise",
         );
       }
-      this.#endTrip(passed);
+      this.#shared.endTrip();
     } catch (error) {
-      Atomics.store(this.#words, FAILED, phase);
-      Atomics.store(this.#words, FAILED + 1, resets);
-      // For the next phase an abort made while the action ran came first, and stays the reason.
-      this.#endTrip((state) => {
-        const ended = state & ~(TRIPPING | REMAINING_MASK);
-        return state & REASON_MASK ? ended : brokenBy(ended, "action");
-      });
-      this.#wake();
+      this.#shared.failTrip();
       throw error;
     } finally {
       this.#acting = false;
     }
   }
 
-  #endTrip(next: (state: number) => number): void {
-    for (;;) {
-      const state = Atomics.load(this.#words, STATE);
-      if (this.#swap(state, next(state))) return;
-    }
-  }
-
-  /** Breaks the open phase, unless the barrier is broken already: the first reason stays. */
-  #break(reason: BreakReason): void {
-    for (;;) {
-      const state = Atomics.load(this.#words, STATE);
-      if (state & REASON_MASK) return;
-      if (this.#swap(state, brokenBy(state, reason))) return this.#wake();
-    }
-  }
-
-  /** Takes the wait of a ticket back, and returns what the barrier was then; nothing if it is settled. */
-  #cancel(ticket: View, why: Cancellation, onCancel: "break" | "withdraw"): View | undefined {
-    for (;;) {
-      const view = this.#look();
-      if (view.phase !== ticket.phase || this.#outcome(ticket, view) !== undefined) {
-        return undefined;
-      }
-      const { state } = view;
-      if (!this.#swap(state, onCancel === "break" ? brokenBy(state, why) : state + 1)) continue;
-      this.#wake();
-      return view;
-    }
-  }
-
-  /** How the phase of a ticket ended; nothing while it has not. */
-  #outcome(ticket: View, view: View): Outcome {
-    const words = this.#words;
-    const completed = completedOf(view);
-    const ahead = completed - ticket.phase | 0;
-    const same = view.resets === ticket.resets;
-    // Passed comes first: whatever broke the barrier after that is not this party's business.
-    if (ahead > 0 && (same || ticket.watches)) return "passed";
-    if (view.state & TRIPPING && ahead === 0) return undefined;
-    const reason = reasonOf(view.state);
-    if (same && reason === undefined) return undefined;
-    const failed = Atomics.load(words, FAILED) >>> 0 === ticket.phase &&
-      Atomics.load(words, FAILED + 1) >>> 0 === ticket.resets;
-    if (failed) return "action";
-    if (same) return reason;
-    // It wakes late: had its phase passed before the reset, or did others make it pass, without its arrival?
-    const slot = ticket.resets % EPOCHS;
-    const ended = Atomics.load(words, ENDED + slot);
-    const endedIn = Atomics.load(words, ENDED_IN + slot);
-    if (this.#remembers(ticket, this.#look())) {
-      return ahead > 0 && (endedIn - ticket.phase | 0) > 0 ? "passed" : REASONS[ended & 7];
-    }
-    // It slept through so many resets that nobody knows how its epoch ended.
-    const settled = Atomics.load(words, SETTLED + ticket.phase % 2) >>> 0;
-    return ahead === 1 && settled === ticket.resets ? "passed" : "reset";
-  }
-
   #conclude(ticket: View, outcome: Outcome): number {
     if (outcome !== "passed") throw this.#brokenError(ticket, outcome!);
-    return remainingOf(ticket.state) - 1;
+    return this.#shared.numberOf(ticket);
   }
 
   #brokenError(ticket: View, reason: BreakReason): BrokenBarrierError {
-    let progress = progressOf(ticket);
-    const ended = Atomics.load(this.#words, ENDED + ticket.resets % EPOCHS);
-    const view = this.#look();
-    if (view.resets === ticket.resets) progress = progressOf(view);
-    else if (this.#remembers(ticket, view)) progress.arrived = ended >> 3 & REMAINING_MASK;
-    else progress.arrived++;
-    const note = reason === "lost" ? `"${lostName(this.#words)}" is gone` : undefined;
-    return brokenError(reason, progress, note === undefined ? {} : { note });
-  }
-
-  /** Whether ENDED tells how the epoch of a ticket ended: whether it did before that look. */
-  #remembers(ticket: View, later: View): boolean {
-    return later.resets - ticket.resets >>> 0 < EPOCHS;
+    const details = reason === "lost" ? { note: `"${lostName(this.#words)}" is gone` } : {};
+    return brokenError(reason, this.#shared.progress(ticket), details);
   }
 
   #watchTimeout(timeout: number, phase: number): DOMException {
-    return timeoutError(timeout, { ...progressOf(this.#look()), phase });
+    return timeoutError(timeout, { ...progressOf(this.#shared.look()), phase });
   }
+}
 
-  /** Blocks until the phase of a ticket has ended; returns nothing if the deadline comes first. */
-  #block(ticket: View, deadline: number): Outcome {
-    let spins = partiesOf(ticket.state) <= threads ? SPINS : 0;
-    for (;;) {
-      const view = this.#look();
-      const outcome = this.#outcome(ticket, view);
-      if (outcome !== undefined) return outcome;
-      while (spins > 0 && Atomics.load(this.#words, STATE) === view.state) {
-        spins--;
-        pause();
-      }
-      if (spins > 0) continue;
-      const left = deadline === Infinity ? Infinity : deadline - performance.now();
-      if (left <= 0) return undefined;
-      this.#sleep(view.state, left);
-    }
-  }
-
-  /** As `#block`, but the thread goes on; returns nothing if it is cancelled first. */
-  async #park(ticket: View, timeout: number, signal?: AbortSignal): Promise<Outcome> {
-    if (signal?.aborted) {
-      const outcome = this.#outcome(ticket, this.#look());
-      return outcome === "passed" ? outcome : undefined;
-    }
-    const { promise, resolve } = Promise.withResolvers<"cancelled">();
-    const disarm = arm(timeout, signal, () => resolve("cancelled"));
-    try {
-      for (;;) {
-        const view = this.#look();
-        const outcome = this.#outcome(ticket, view);
-        if (outcome !== undefined) return outcome;
-        if (await this.#doze(view.state, promise) === "cancelled") {
-          return this.#outcome(ticket, this.#look());
-        }
-      }
-    } finally {
-      disarm();
-    }
-  }
-
-  #sleep(state: number, timeout: number): void {
-    Atomics.add(this.#words, SLEEPERS, 1);
-    Atomics.wait(this.#words, STATE, state, timeout);
-    Atomics.sub(this.#words, SLEEPERS, 1);
-  }
-
-  /** As `#sleep`, but the thread goes on. A pending `waitAsync` does not keep the event loop alive, a timer does. */
-  async #doze(state: number, cancelled?: Promise<unknown>): Promise<unknown> {
-    const hold = setInterval(ignore, MAX_DELAY);
-    Atomics.add(this.#words, SLEEPERS, 1);
-    try {
-      const { value } = Atomics.waitAsync(this.#words, STATE, state);
-      const woken = await (cancelled === undefined ? value : Promise.race([value, cancelled]));
-      // The platform would keep the wait until somebody wakes it. The others look again and sleep on.
-      if (woken === "cancelled") Atomics.notify(this.#words, STATE);
-      return woken;
-    } finally {
-      Atomics.sub(this.#words, SLEEPERS, 1);
+/** How threads sleep. A pending `waitAsync` does not keep the event loop alive, a timer does. */
+function sleeperOf(words: Int32Array<SharedArrayBuffer>): Sleeper {
+  return {
+    pause(turn, parties) {
+      if (parties > threads || turn >= SPINS) return false;
+      pause();
+      return true;
+    },
+    wait: (word, value, timeout) => void Atomics.wait(words, word, value, timeout),
+    async waitAsync(word, value) {
+      const hold = setInterval(ignore, MAX_DELAY);
+      await Atomics.waitAsync(words, word, value).value;
       clearInterval(hold);
-    }
-  }
-
-  /** Wakes all who sleep. They look again: to be woken says nothing. */
-  #wake(): void {
-    if (Atomics.load(this.#words, SLEEPERS) > 0) Atomics.notify(this.#words, STATE);
-  }
+    },
+    notify: (word) => void Atomics.notify(words, word),
+  };
 }
 
 /** The seats in that memory, each a byte. */
@@ -2039,15 +1724,6 @@ async function watchJoins(
 
 /** Ends the watch over barriers that nobody has any more. */
 const forgotten = new FinalizationRegistry<Int32Array>((words) => Atomics.notify(words, JOINS));
-
-function completedOf({ state, phase }: View): number {
-  return state & TRIPPING ? phase - 1 >>> 0 : phase;
-}
-
-function progressOf({ state, phase }: View): Progress {
-  const parties = partiesOf(state);
-  return { phase, arrived: parties - remainingOf(state), parties };
-}
 
 function deadlineOf(timeout: number): number {
   return timeout === Infinity ? Infinity : performance.now() + timeout;

@@ -678,10 +678,10 @@ test("Barrier.waitForAsync() knows past phases, however far its handle has falle
 });
 
 test("Barrier.phase goes on at 0 after 4,294,967,295", async () => {
-  // Sets the private count beside the word, see the layout in barrier.ts: to come there takes an hour.
+  // Sets the private count beside the word, see the layout in _shared_barrier.ts: to come there takes an hour.
   const barrier = new Barrier(2);
   const words = new Int32Array(barrier.buffer);
-  words[18] = -16;
+  words[19] = -16;
   assertEquals(barrier.phase, 2 ** 32 - 16);
   for (let phase = -16; phase < 20; phase++) {
     const waiting = barrier.waitAsync();

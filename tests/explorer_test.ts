@@ -72,38 +72,38 @@ const mutations: Mutation[] = [
   },
   {
     name: "notifies nobody",
-    from: "Atomics.notify(this.#words, STATE);\n  }\n}",
-    to: ";\n  }\n}",
+    from: "this.#sleeper.notify(BELL);",
+    to: ";",
     scenario: "plain, 2 parties",
   },
   {
     name: "notifies only one",
-    from: "Atomics.notify(this.#words, STATE);\n  }\n}",
-    to: "Atomics.notify(this.#words, STATE, 1);\n  }\n}",
+    from: "Atomics.notify(words, word)",
+    to: "Atomics.notify(words, word, 1)",
     scenario: "plain, 3 parties",
   },
   {
-    name: "sleeps on what it did not look at",
-    from: "this.#sleep(view.state, left);",
-    to: "this.#sleep(Atomics.load(this.#words, STATE), left);",
+    name: "does not ring the bell",
+    from: "Atomics.add(this.words, BELL, 1);",
+    to: "",
     scenario: "plain, 2 parties",
   },
   {
-    name: "sleeps on what it arrived with",
-    from: "this.#sleep(view.state, left);",
-    to: "this.#sleep(ticket.state, left);",
+    name: "looks before it reads the bell",
+    from: "this.#sleeper.wait(BELL, bell, left);",
+    to: "this.#sleeper.wait(BELL, Atomics.load(words, BELL), left);",
     scenario: "plain, 2 parties",
   },
   {
     name: "takes being woken for having passed",
-    from: "this.#sleep(view.state, left);",
-    to: 'this.#sleep(view.state, left); return "passed";',
-    scenario: "two withdraw, 3 parties",
+    from: "this.#sleeper.wait(BELL, bell, left);",
+    to: 'this.#sleeper.wait(BELL, bell, left); return "passed";',
+    scenario: "two resets, 2 parties",
   },
   {
     name: "does not count itself as asleep",
-    from: "Atomics.add(this.#words, SLEEPERS, 1);\n    Atomics.wait",
-    to: "Atomics.wait",
+    from: "Atomics.add(words, SLEEPERS, 1);\n    try {\n      for (;;) {\n        // Read",
+    to: "try {\n      for (;;) {\n        // Read",
     scenario: "plain, 2 parties",
   },
   {
@@ -114,7 +114,7 @@ const mutations: Mutation[] = [
   },
   {
     name: "lets a timeout revise a release",
-    from: "if (view.phase !== ticket.phase || this.#outcome(ticket, view) !== undefined) {",
+    from: "if (view.phase !== ticket.phase || this.outcome(ticket, view) !== undefined) {",
     to: "if (false) {",
     scenario: "timeout, 2 parties",
   },
@@ -132,8 +132,8 @@ const mutations: Mutation[] = [
   },
   {
     name: "does not refill after a phase",
-    from: "this.#trip(ticket, refilled(next)",
-    to: "this.#trip(ticket, next",
+    from: "this.#trip(ticket, refilled(next))",
+    to: "this.#trip(ticket, next)",
     scenario: "plain, 2 parties",
   },
   {
@@ -144,7 +144,7 @@ const mutations: Mutation[] = [
   },
   {
     name: "resets without breaking first",
-    from: 'this.#break("reset");\n        continue;',
+    from: 'this.break("reset");\n        continue;',
     to: "",
     scenario: "reset, 2 parties",
   },
@@ -168,16 +168,15 @@ const mutations: Mutation[] = [
   },
   {
     name: "completes a phase while the action of the phase before runs",
-    from: "} else if (!(state & TRIPPING)) {",
-    to: "} else if (true) {",
+    from: "refused || remaining === 1 && state & TRIPPING",
+    to: "refused",
     scenario: "drop and run ahead, 3 parties, action runs",
   },
   {
     name: "withdraws from a phase that has passed",
-    from:
-      'if (!this.#swap(state, onCancel === "break" ? brokenBy(state, why) : state + 1)) continue;',
+    from: "if (!this.#swap(state, withdraws ? state + 1 : brokenBy(state, why))) continue;",
     to:
-      'if (onCancel === "withdraw") Atomics.add(this.#words, STATE, 1); else if (!this.#swap(state, brokenBy(state, why))) continue;',
+      "if (withdraws) Atomics.add(this.words, STATE, 1); else if (!this.#swap(state, brokenBy(state, why))) continue;",
     scenario: "withdraw, 2 parties",
   },
   {
@@ -216,14 +215,16 @@ function find(library: Library, scenario: Scenario): Failure | undefined {
 
 /** A copy of the library in which one line differs. */
 async function mutate(from: string, to: string): Promise<Disposable & { url: string }> {
-  const source = await Deno.readTextFile(new URL(url));
-  assertEquals(source.split(from).length, 2, `Not once in barrier.ts: ${from}`);
   const directory = await Deno.makeTempDir();
   const root = new URL(".", url);
+  let found = 0;
   for await (const { name } of Deno.readDir(root)) {
-    if (/^_.*\.ts$/.test(name)) await Deno.copyFile(new URL(name, root), `${directory}/${name}`);
+    if (!/^(_.*|barrier)\.ts$/.test(name)) continue;
+    const source = await Deno.readTextFile(new URL(name, root));
+    found += source.split(from).length - 1;
+    await Deno.writeTextFile(`${directory}/${name}`, source.replace(from, () => to));
   }
-  await Deno.writeTextFile(`${directory}/barrier.ts`, source.replace(from, () => to));
+  assertEquals(found, 1, `Not once in the library: ${from}`);
   return {
     url: `file://${directory}/barrier.ts`,
     [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
