@@ -104,7 +104,6 @@ const SEAT_MARK_WORDS = 2;
 export interface Seats {
   readonly start: number;
   readonly stride: number;
-  readonly count: number;
 }
 
 function remainingOf(state: number): number {
@@ -157,6 +156,8 @@ export interface View {
   watches?: true;
   /** Whether this was the last arrival of its phase, and the action is to be run. */
   trips?: true;
+  /** Whether the party had arrived already. */
+  twice?: true;
 }
 
 /** How the phase of a ticket ended; nothing while it has not. */
@@ -196,7 +197,7 @@ const UNTIMED_TURNS = 50;
  * one of them sees it. How they sleep is the sleeper's business, what an error says is the owner's.
  */
 export class SharedBarrier {
-  readonly words: Int32Array;
+  words: Int32Array;
   readonly #sleeper: Sleeper;
   readonly #seats: Seats | undefined;
   readonly #patience = new Patience();
@@ -204,7 +205,7 @@ export class SharedBarrier {
   /** The recent counts as last read. */
   #phases = NaN;
   #resets = NaN;
-  #attending = false;
+  #attending: Promise<void> | undefined;
   /** Whether a phase that is full has an action to be run before it is released. */
   acts = false;
   /** Whether nobody else has the memory: then only what is done here ends a phase. */
@@ -281,8 +282,9 @@ export class SharedBarrier {
 
   /**
    * Arrives, and returns the barrier as it was just before: the ticket to wait with. Where the barrier is
-   * broken or has no party, that is returned instead, and nobody has arrived. There is no ticket when this is
-   * the last arrival of a phase while the action of the phase before still runs.
+   * broken, has no party, or that of the seat has arrived already, that is returned instead, and nobody has
+   * arrived: see `refused`. There is no ticket when this is the last arrival of a phase while the action of the
+   * phase before still runs.
    */
   arrive(dropping: 0 | 1 = 0, seat?: number): View | undefined {
     for (let marked: View | undefined;;) {
@@ -291,6 +293,10 @@ export class SharedBarrier {
       const remaining = remainingOf(state);
       const next = state - (dropping << PARTIES_SHIFT) - 1;
       const refused = (state & REASON_MASK) !== 0 || remaining === 0;
+      if (seat !== undefined && !refused && marked === undefined && this.markIn(seat, ticket) > 0) {
+        ticket.twice = true;
+        return ticket;
+      }
       if (refused || remaining === 1 && state & TRIPPING) {
         if (marked !== undefined) this.unmark(seat!, marked);
         return refused ? ticket : undefined;
@@ -302,8 +308,9 @@ export class SharedBarrier {
     }
   }
 
-  /** Why a ticket is none: the barrier was broken, or had no party. */
-  refused({ state }: View): BreakReason | "no party" | undefined {
+  /** Why a ticket is none, if it is none. */
+  refused({ state, twice }: View): BreakReason | "no party" | "twice" | undefined {
+    if (twice) return "twice";
     return reasonOf(state) ?? (remainingOf(state) === 0 ? "no party" : undefined);
   }
 
@@ -331,12 +338,18 @@ export class SharedBarrier {
     }
   }
 
+  /** The phase whose action runs, and the epoch that it was settled in. */
+  get tripped(): Pick<View, "phase" | "resets"> {
+    const phase = this.completed;
+    return { phase, resets: Atomics.load(this.words, SETTLED + phase % 2) >>> 0 };
+  }
+
   /** Breaks the phase whose action threw. */
   failTrip(): void {
     const { words } = this;
-    const phase = this.completed;
+    const { phase, resets } = this.tripped;
     Atomics.store(words, FAILED, phase);
-    Atomics.store(words, FAILED + 1, Atomics.load(words, SETTLED + phase % 2));
+    Atomics.store(words, FAILED + 1, resets);
     for (;;) {
       const state = Atomics.load(words, STATE);
       // For the next phase an abort made while the action ran came first, and stays the reason.
@@ -460,11 +473,17 @@ export class SharedBarrier {
   /** How far the phase of a ticket came, for the error of one who did not pass. */
   progress(ticket: View): Progress {
     const progress = progressOf(ticket);
-    const ended = Atomics.load(this.words, ENDED + ticket.resets % EPOCHS);
+    const slot = ticket.resets % EPOCHS;
+    const ended = Atomics.load(this.words, ENDED + slot);
+    const endedIn = Atomics.load(this.words, ENDED_IN + slot);
     const view = this.look();
     if (view.resets === ticket.resets) return progressOf(view);
-    if (this.remembers(ticket, view)) progress.arrived = ended >> 3 & REMAINING_MASK;
-    else progress.arrived++;
+    if (this.remembers(ticket, view)) {
+      progress.arrived = ended >> 3 & REMAINING_MASK;
+      if (ticket.watches) progress.phase = endedIn >>> 0;
+    } else {
+      progress.arrived++;
+    }
     return progress;
   }
 
@@ -488,6 +507,11 @@ export class SharedBarrier {
   }
 
   // Seats
+
+  /** How many seats there are. */
+  protected get seated(): number {
+    return 0;
+  }
 
   #markOf(seat: number, phase: number): number {
     const { start, stride } = this.#seats!;
@@ -525,7 +549,7 @@ export class SharedBarrier {
     if (seat === undefined) return own - 1;
     if (Atomics.load(this.words, UNEVEN + ticket.phase % 2) >>> 0 !== ticket.phase) return own - 1;
     let later = 0;
-    for (let other = 0; other < this.#seats!.count; other++) {
+    for (let other = 0; other < this.seated; other++) {
       const remaining = this.markIn(other, ticket);
       if (remaining > 0 && (remaining < own || remaining === own && other > seat)) later++;
     }
@@ -535,7 +559,9 @@ export class SharedBarrier {
   // Waiting
 
   /** Spins while that has paid lately, and says whether the phase of a ticket has passed. */
-  spin({ state, phase, recent }: View): boolean {
+  spin({ state, phase, recent, trips }: View): boolean {
+    // Its own arrival released the phase.
+    if (remainingOf(state) === 1 && !trips) return true;
     if (!this.#patience.in(phase)) return false;
     const { words } = this;
     const parties = partiesOf(state);
@@ -637,23 +663,47 @@ export class SharedBarrier {
   }
 
   /** Sees to it that the waiters here are woken by others, too. */
-  async watch(): Promise<void> {
-    if (this.#attending || this.alone) return;
-    this.#attending = true;
+  watch(): void {
+    if (!this.alone) this.#attending ??= this.#attend();
+  }
+
+  /** Goes on with a copy of its own, as the memory is about to be given back. */
+  async detach(): Promise<void> {
+    this.alone = true;
+    if (this.#attending !== undefined) this.#ring();
+    await this.#attending;
+    this.words = this.copy();
+    this.words[SLEEPERS] = 0;
+  }
+
+  /** A copy of the memory, of all that is still asked for without it. */
+  protected copy(): Int32Array {
+    const copy = new Int32Array(this.words.length);
+    copy.set(this.words.subarray(0, BARRIER_WORDS));
+    return copy;
+  }
+
+  async #attend(): Promise<void> {
     // Many a phase ends before this thread has done what it is at.
     await null;
     const { words } = this;
-    if (this.#watched) {
+    if (this.#watched && !this.alone) {
       Atomics.add(words, SLEEPERS, 1);
       for (;;) {
         const bell = Atomics.load(words, BELL);
         this.#settle();
-        if (!this.#watched) break;
+        if (!this.#watched || this.alone) break;
         await this.#sleeper.waitAsync(BELL, bell);
       }
       Atomics.sub(words, SLEEPERS, 1);
     }
-    this.#attending = false;
+    this.#attending = undefined;
+  }
+
+  /** Wakes everybody, for one who may have died before it did. */
+  alarm(): void {
+    if (!this.alone) this.#ring();
+    this.#settle();
   }
 
   /** Tells the waiters here how their phases ended. */

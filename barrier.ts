@@ -518,7 +518,8 @@ export class AsyncBarrier implements Disposable {
    * ```
    */
   reset(): void {
-    if (this.#open.arrivals.length > 0) this.#break("reset");
+    // Who has dropped waits for nobody, and is not taken back.
+    if (this.#open.expected - this.#open.arrivals.length < this.#parties) this.#break("reset");
     this.#broken = undefined;
   }
 
@@ -1628,7 +1629,7 @@ export class Barrier implements BarrierHandle, Disposable {
     }
     const refused = this.#shared.refused(ticket);
     if (refused === "no party") throw noPartyLeft();
-    if (refused !== undefined) throw this.#brokenError(ticket, refused);
+    if (refused !== undefined) throw this.#brokenError(ticket, refused as BreakReason);
     if (dropping === 1) {
       this.#dropped = true;
       this.#leave();

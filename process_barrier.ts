@@ -61,7 +61,6 @@ import {
   cannot,
   checkChoice,
   checkInteger,
-  checkMost,
   checkName,
   checkOptions,
   checkSignal,
@@ -70,10 +69,16 @@ import {
 } from "./_check.ts";
 import { brokenError } from "./_errors.ts";
 import { inspect } from "./_inspect.ts";
+import { Memory, whyNot } from "./_memory.ts";
+import { Cancelled, decodeError, encodeError, isBy, textOf, type WireError } from "./_protocol.ts";
+import { checkRoll, Roll, type Seat } from "./_roll.ts";
+import { SEATED_WORDS, SeatedBarrier, type State, whyOf } from "./_seated_barrier.ts";
+import type { View } from "./_shared_barrier.ts";
+import { checkPath, dial, occupy, pause, type Socket } from "./_socket.ts";
 import { encodeLine, Wire } from "./_wire.ts";
 import {
-  AsyncBarrier,
   type AsyncBarrierOptions,
+  type BlockingWaitOptions,
   type BreakReason,
   BrokenBarrierError,
   type WaitOptions,
@@ -81,6 +86,20 @@ import {
 } from "./barrier.ts";
 
 const VERSION = 1;
+
+/** The version of what is in the memory, too, which changes with every change of that. */
+const MEMORY_VERSION = 1;
+
+const TRANSPORTS = ["auto", "shared-memory", "socket"] as const;
+
+/** What is asked for and changes the barrier. */
+const CHANGES: ReadonlySet<unknown> = new Set(["arrive", "drop", "register", "reset"]);
+
+/** After how many waits that ended at once, in the memory, the event loop has a turn before the next ends. */
+const MAX_STREAK = 1_000;
+
+/** The last phase: the memory counts them in 32 bits. */
+const MAX_PHASE = 2 ** 32 - 1;
 
 /** How long a connection may take to join, and connecting by default, in ms. */
 const PATIENCE = 10_000;
@@ -91,9 +110,6 @@ const FAREWELL = 1_000;
 /** How long the server waits for a file descriptor before it tries to accept again, in ms. */
 const ACCEPT_PAUSE = 50;
 
-/** How long it waits before it tries again to lock the place of its socket, in ms. */
-const LOCK_PAUSE = 5;
-
 /** How many answers a party may have coming. One that asks for more does not want to know. */
 const MAX_PENDING = 1_000;
 
@@ -103,14 +119,6 @@ const MAX_ANSWER = 1024 * 1024;
 
 /** How many connections may be about to join. One more, and the oldest of them is closed. */
 const MAX_STRANGERS = 128;
-
-const MAX_TEXT = 1_000;
-
-/** The most parties: enough for a machine, and few enough for a status that names them all to fit a line. */
-const MAX_PARTIES = 1_023;
-
-/** The longest path of a socket, in bytes: what `sockaddr_un` holds on Linux; macOS has 4 less. */
-const MAX_PATH = Deno.build.os === "darwin" ? 103 : 107;
 
 /** The id of the usual wait, which has no options, and its line. */
 const USUAL = 0;
@@ -127,6 +135,9 @@ export interface ProcessBarrierServerOptions extends AsyncBarrierOptions {
    */
   path?: string;
 }
+
+/** What the arrivals of a party go through: `"auto"` is shared memory where it can be had, else the socket. */
+export type ProcessBarrierTransport = "auto" | "shared-memory" | "socket";
 
 /** Options for {@linkcode ProcessBarrier.connect}. */
 export interface ProcessBarrierOptions {
@@ -148,6 +159,13 @@ export interface ProcessBarrierOptions {
    * @default {undefined}
    */
   signal?: AbortSignal;
+  /**
+   * What its arrivals go through. Shared memory needs Linux on x86-64 or arm64, and `--allow-ffi` on both
+   * sides. With `"auto"` the socket carries all where that is not so; with `"shared-memory"` it is an error.
+   *
+   * @default {"auto"}
+   */
+  transport?: ProcessBarrierTransport;
 }
 
 /** What {@linkcode ProcessBarrier.status} tells: a snapshot. */
@@ -164,143 +182,14 @@ export interface ProcessBarrierStatus {
   reason?: BreakReason;
   /** The names of those who have not arrived in the current phase, or had not when it broke. */
   missing: string[];
-}
-
-/** What goes over the wire with every answer. */
-interface State {
-  parties: number;
-  arrived: number;
-  phase: number;
-  reason?: BreakReason;
+  /**
+   * What the arrivals of this party go through; on the server, whether there are parties whose arrivals go
+   * through shared memory.
+   */
+  transport: "shared-memory" | "socket";
 }
 
 type Message = Record<string, unknown>;
-
-/** What goes over the wire for an error. */
-interface WireError {
-  name: string;
-  message: string;
-  reason?: BreakReason;
-  phase?: number;
-  arrived?: number;
-  parties?: number;
-  cause?: string;
-}
-
-/** The place of one party, and what is known of it. */
-class Seat {
-  readonly number: number;
-  name: string;
-  /** Whether its party has joined. */
-  taken = false;
-  /** Whether its party has joined and is no longer there. */
-  gone = false;
-  /** The last phase that its party arrived in. */
-  arrivedIn = -1;
-  /** How often it has arrived. */
-  arrivals = 0;
-  /** How many answers its party has coming. */
-  asked = 0;
-  /** What cancels the pending waits of its party, by their ids. */
-  readonly pending = new Map<unknown, (reason?: string) => void>();
-
-  constructor(number: number) {
-    this.number = number;
-    this.name = `party ${number}`;
-  }
-}
-
-/** The barrier of a server: an {@linkcode AsyncBarrier} that knows who its parties are. */
-class Roll extends AsyncBarrier {
-  readonly seats: Seat[] = [];
-  #numbered = 0;
-
-  constructor(parties: number, options: AsyncBarrierOptions) {
-    checkInteger("listen", "parties", parties, 1, MAX_PARTIES);
-    super(parties, options);
-    this.#addSeats(parties);
-  }
-
-  #addSeats(count: number): void {
-    for (let i = 0; i < count; i++) this.seats.push(new Seat(this.#numbered++));
-  }
-
-  /** What both sides tell of the barrier. */
-  get state(): State {
-    const { parties, arrived, phase, reason } = this;
-    return reason === undefined ? { parties, arrived, phase } : { parties, arrived, phase, reason };
-  }
-
-  override missing(): string[] {
-    // All have arrived, and who registers now does so for the next phase.
-    if (this.joining > this.phase) return [];
-    return this.seats.filter((seat) => seat.arrivedIn < this.phase).map((seat) => seat.name);
-  }
-
-  override register(count: number): number {
-    checkInteger("register parties", "count", count, 1);
-    checkMost(this.parties + count, MAX_PARTIES);
-    const phase = super.register(count);
-    this.#addSeats(count);
-    return phase;
-  }
-
-  override reset(): void {
-    super.reset();
-    for (const [i, seat] of this.seats.entries()) {
-      if (seat.gone) this.seats[i] = new Seat(seat.number);
-      else this.takeBack(seat);
-    }
-  }
-
-  /** Takes back an arrival, unless its phase is settled or another has come after it. */
-  takeBack(seat: Seat, arrival: number = seat.arrivals): void {
-    if (arrival === seat.arrivals && seat.arrivedIn >= this.joining) seat.arrivedIn = -1;
-  }
-
-  /** Notes that a party arrives, which it can do once in a phase, before it does; returns a number for it. */
-  enter(seat: Seat): number {
-    if (!this.seats.includes(seat)) {
-      throw new DOMException(
-        `Cannot arrive as "${seat.name}" must be a party: current value is dropped`,
-        "InvalidStateError",
-      );
-    }
-    if (this.broken) return seat.arrivals;
-    if (seat.arrivedIn >= this.joining) {
-      throw new DOMException(
-        `Cannot arrive as "${seat.name}" must arrive once in a phase: ` +
-          `current value is arrived in phase ${seat.arrivedIn}`,
-        "InvalidStateError",
-      );
-    }
-    seat.arrivedIn = this.joining;
-    return ++seat.arrivals;
-  }
-
-  /** Arrives for the last time, and takes the seat out of the roll. */
-  drop(seat: Seat): number {
-    const { parties } = this;
-    try {
-      return this.arriveAndDrop();
-    } finally {
-      if (this.parties < parties) this.seats.splice(this.seats.indexOf(seat), 1);
-    }
-  }
-
-  /** Breaks the barrier, as its server ends. */
-  close(): void {
-    this.break("aborted", "the server was disposed");
-  }
-
-  /** Breaks the barrier, as the party of this seat will not come again. */
-  vacate(seat: Seat, how: "lost" | "left"): void {
-    if (seat.gone || !this.seats.includes(seat)) return;
-    seat.gone = true;
-    if (how === "lost") this.break("lost", `"${seat.name}" is gone`);
-    else this.break("aborted", `"${seat.name}" has left`);
-  }
-}
 
 /**
  * The side that owns a barrier for processes: it listens at a Unix socket, where each party connects.
@@ -383,8 +272,9 @@ export class ProcessBarrierServer implements AsyncDisposable {
     // They are no option here: without them there are no parties.
     checkOptions("listen", options ?? null);
     const { parties, path, ...rest } = options;
-    const roll = new Roll(parties, rest);
-    return new ProcessBarrierServer(roll, await occupy(path));
+    checkRoll(parties, rest);
+    const socket = await occupy(path);
+    return new ProcessBarrierServer(new Roll(parties, rest), socket);
   }
 
   /**
@@ -495,7 +385,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns A snapshot.
    */
   status(): Promise<ProcessBarrierStatus> {
-    return Promise.resolve(statusOf(this.#roll.state, this.missing));
+    return Promise.resolve(statusOf(this.#roll));
   }
 
   /**
@@ -515,7 +405,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns Their names, in the order of their seats.
    */
   get missing(): string[] {
-    return this.#roll.missing();
+    return this.#roll.missing;
   }
 
   /**
@@ -569,7 +459,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns The number of completed phases.
    */
   get phase(): number {
-    return this.#roll.phase;
+    return this.#roll.completed;
   }
 
   /**
@@ -587,7 +477,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns `true` if it is broken.
    */
   get broken(): boolean {
-    return this.#roll.broken;
+    return this.#roll.reason !== undefined;
   }
 
   /**
@@ -616,7 +506,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns Its class, arrivals and phase, or why it is broken.
    */
   [Symbol.for("Deno.customInspect")](): string {
-    return inspect("ProcessBarrierServer", this, this.#roll.state.reason);
+    return inspect("ProcessBarrierServer", this, this.#roll.reason);
   }
 
   async #dispose(): Promise<void> {
@@ -624,13 +514,13 @@ export class ProcessBarrierServer implements AsyncDisposable {
     this.#roll.close();
     // What is settled already is being answered in microtasks: let those answers go first.
     await pause(0);
-    const last = brokenError("aborted", this.#roll.state, { note: "the server was disposed" });
+    const last = brokenError("aborted", this.#roll.standing, { note: "the server was disposed" });
     const wires = [...this.#members.keys(), ...this.#strangers.keys()];
     await Promise.all(wires.map((wire) => {
       wire.send({ error: encodeError(last) });
       return wire.finish(FAREWELL);
     }));
-    await this.#socket.vacate();
+    await Promise.all([this.#socket.vacate(), this.#roll.end()]);
   }
 
   async #accept(): Promise<void> {
@@ -687,14 +577,13 @@ export class ProcessBarrierServer implements AsyncDisposable {
           cannot("join", "a seat must be free", `${seats.length} of ${seats.length} taken`),
         );
       }
-      seat.taken = true;
-      if (name !== undefined) seat.name = name;
+      this.#roll.seat(seat, name);
       this.#strangers.get(wire)?.();
       this.#strangers.delete(wire);
       this.#members.set(wire, seat);
-      wire.send({ id, ok: seat.name, state: this.#roll.state });
+      wire.send({ id, ok: seat.name, state: this.#roll.standing });
     } catch (error) {
-      wire.send({ id, error: encodeError(error), state: this.#roll.state });
+      wire.send({ id, error: encodeError(error), state: this.#roll.standing });
       wire.finish(FAREWELL);
     }
   }
@@ -703,9 +592,9 @@ export class ProcessBarrierServer implements AsyncDisposable {
     if (++seat.asked > MAX_PENDING) wire.close();
     try {
       const ok = await answer ?? null;
-      wire.send({ id, ok, state: this.#roll.state });
+      wire.send({ id, ok, state: this.#roll.standing });
     } catch (error) {
-      wire.send({ id, error: encodeError(error), state: this.#roll.state });
+      wire.send({ id, error: encodeError(error), state: this.#roll.standing });
     }
     seat.asked--;
   }
@@ -713,11 +602,11 @@ export class ProcessBarrierServer implements AsyncDisposable {
   async #answerUsual(wire: Wire, seat: Seat): Promise<void> {
     const roll = this.#roll;
     try {
-      roll.enter(seat);
-      const ok = await roll.wait();
-      wire.send([ok, roll.parties, roll.arrived, roll.phase]);
+      const ok = await roll.meet(seat);
+      const { parties, arrived, phase } = roll.standing;
+      wire.send([ok, parties, arrived, phase]);
     } catch (error) {
-      wire.send({ id: USUAL, error: encodeError(error), state: roll.state });
+      wire.send({ id: USUAL, error: encodeError(error), state: roll.standing });
     }
   }
 
@@ -728,29 +617,32 @@ export class ProcessBarrierServer implements AsyncDisposable {
       case "wait":
         return await this.#wait(seat, message);
       case "arrive":
-        roll.enter(seat);
-        return roll.arrive();
+        return await roll.arriveFor(seat);
       case "drop":
-        roll.enter(seat);
-        return roll.drop(seat);
+        return await roll.arriveFor(seat, 1);
       case "watch":
         return await this.#cancellable(
           seat,
           message,
           (options) => roll.waitFor(message.phase as number, options),
         );
+      case "memory":
+        return this.#share(seat, message);
       case "cancel":
         return seat.pending.get(message.wait)?.(textOf(message.reason));
       case "register":
         return roll.register(message.count as number);
       case "abort":
-        return roll.abort(message.reason === undefined ? undefined : textOf(message.reason));
+        return roll.abort(
+          message.reason === undefined ? undefined : textOf(message.reason),
+          seat.index,
+        );
       case "reset":
         return roll.reset();
       case "leave":
         return roll.vacate(seat, "left");
       case "status":
-        return statusOf(roll.state, roll.missing());
+        return statusOf(roll, seat);
       default:
         throw new TypeError(cannot("answer", `"do" must be known`, show(message.do)));
     }
@@ -758,51 +650,48 @@ export class ProcessBarrierServer implements AsyncDisposable {
 
   async #wait(seat: Seat, message: Message): Promise<number> {
     const { timeout, onCancel = "break" } = message;
-    // Checked before it arrives, as what is noted here must be what the barrier counts.
+    // Checked before it arrives. JSON has no Infinity: null stands for it.
     if (timeout !== undefined && timeout !== null) checkTimeout("wait", timeout);
     checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
-    const arrival = this.#roll.enter(seat);
     return await this.#cancellable(
       seat,
       message,
-      (options) => this.#roll.wait({ ...options, onCancel } as WaitOptions),
-      () => onCancel === "withdraw" && this.#roll.takeBack(seat, arrival),
+      (options) => this.#roll.meet(seat, { ...options, onCancel } as WaitOptions),
     );
   }
 
-  /**
-   * Starts a wait or a watch that its party may cancel, or that may time out. What then has to be undone is
-   * undone at once: the next message may be an arrival.
-   */
+  /** Starts a wait or a watch that its party may cancel, or that may time out. */
   async #cancellable<T>(
     seat: Seat,
     { id, timeout, cancellable }: Message,
     start: (options: WatchOptions) => Promise<T>,
-    undo: () => void = () => {},
   ): Promise<T> {
     const options: WatchOptions = {};
-    // JSON has no Infinity: null stands for it.
     if (timeout !== undefined) options.timeout = timeout === null ? Infinity : timeout as number;
     const controller = new AbortController();
     const { signal } = controller;
     if (cancellable === true) {
       options.signal = signal;
-      seat.pending.set(id, (reason) => {
-        controller.abort(reason);
-        undo();
-      });
+      seat.pending.set(id, (reason) => controller.abort(reason));
     }
     try {
       return await start(options);
     } catch (error) {
-      if (!signal.aborted || error !== signal.reason) {
-        if (error instanceof DOMException) undo();
-        throw error;
-      }
-      throw new Cancelled(String(error));
+      if (signal.aborted && error === signal.reason) throw new Cancelled(String(error));
+      throw error;
     } finally {
       if (cancellable === true) seat.pending.delete(id);
     }
+  }
+
+  /** Tells a party where the memory is, if there is one; once it has opened that, its arrivals go there. */
+  #share(seat: Seat, { version, opened }: Message): unknown {
+    const { memory, timeout, acts } = this.#roll;
+    if (memory === undefined || opened !== true && version !== MEMORY_VERSION) return null;
+    // From now on phases may end unseen.
+    this.#roll.share(seat, opened === true);
+    const { path, id } = memory;
+    return { path, id, seat: seat.index, timeout: timeout === Infinity ? null : timeout, acts };
   }
 }
 
@@ -841,6 +730,14 @@ export class ProcessBarrier implements AsyncDisposable {
   #end: Error | undefined;
   #dropped = false;
   #disposal: Promise<void> | undefined;
+  /** The barrier itself, where this party has the memory. */
+  #shared: Shared | undefined;
+  /** What was asked for and changes the barrier: who arrives in the memory must not overtake it. */
+  #turn: Promise<unknown> | undefined;
+  /** How many waits in the memory ended at once, one after the other. */
+  #streak = 0;
+  /** What ends the waits in the memory that the end of this party may leave unsettled. */
+  readonly #held = new Set<(error: Error) => void>();
 
   private constructor(conn: Deno.Conn) {
     this.#wire = new Wire(conn, MAX_ANSWER, {
@@ -849,7 +746,7 @@ export class ProcessBarrier implements AsyncDisposable {
         this.#state = { parties: parties!, arrived: arrived!, phase: phase! };
         this.#settle(USUAL)?.resolve(ok);
       },
-      end: () => this.#finish(this.#lost()),
+      end: () => this.#finish(this.#lost(), true),
     });
   }
 
@@ -876,15 +773,19 @@ export class ProcessBarrier implements AsyncDisposable {
    * @throws {Deno.errors.NotCapable} If a permission is missing.
    * @throws {BrokenBarrierError} If the server goes away meanwhile.
    * @throws {DOMException} A `TimeoutError` if the server does not answer in time.
+   * @throws {Deno.errors.NotSupported} If the transport is `"shared-memory"`, and the platform or the server
+   *   cannot share memory, or this process holds too many barriers that do.
+   * @throws {Deno.errors.InvalidData} If the transport is `"shared-memory"`, and the memory is not the server's.
    * @throws The signal's reason if it aborts.
    */
   static async connect(path: string, options: ProcessBarrierOptions = {}): Promise<ProcessBarrier> {
     checkOptions("connect", options);
-    const { name, timeout = PATIENCE, signal } = options;
+    const { name, timeout = PATIENCE, signal, transport = "auto" } = options;
     checkPath("connect", path);
     if (name !== undefined) checkName("join", name);
     checkTimeout("connect", timeout);
     checkSignal("connect", signal);
+    checkChoice("connect", "transport", transport, TRANSPORTS);
     signal?.throwIfAborted();
     const conn = await dial(path);
     if (signal?.aborted) {
@@ -905,12 +806,35 @@ export class ProcessBarrier implements AsyncDisposable {
       const request = { do: "join", version: VERSION };
       const given = await barrier.#ask(name === undefined ? request : { ...request, name });
       barrier.#name = String(given);
+      if (transport !== "socket") await barrier.#share(transport);
       return barrier;
     } catch (error) {
       barrier.#wire.close();
       throw error;
     } finally {
       disarm();
+    }
+  }
+
+  /** Has the arrivals of this party go through the memory of the server, if that can be had. */
+  async #share(transport: ProcessBarrierTransport): Promise<void> {
+    try {
+      const refusal = whyNot();
+      if (refusal !== undefined) throw refusal;
+      const answer = await this.#ask({ do: "memory", version: MEMORY_VERSION });
+      if (answer === null) {
+        const rule = "the server must be able to share its memory";
+        throw new Deno.errors.NotSupported(cannot("connect", rule, "a server without"));
+      }
+      const { path, id, seat, timeout, acts } = answer as MemoryAnswer;
+      const memory = Memory.open(path, id, SEATED_WORDS);
+      const barrier = new SeatedBarrier(memory.words, memory.sleeper);
+      barrier.acts = acts;
+      memory.orphaned = () => barrier.loseTrip();
+      this.#shared = { memory, barrier, seat, timeout: timeout ?? Infinity };
+      await this.#ask({ do: "memory", opened: true });
+    } catch (error) {
+      if (transport === "shared-memory" || this.#end !== undefined) throw error;
     }
   }
 
@@ -939,6 +863,7 @@ export class ProcessBarrier implements AsyncDisposable {
    *   arrival.
    */
   wait(options?: WaitOptions): Promise<number> {
+    if (this.#shared !== undefined) return this.#meet(this.#shared, options);
     // One at a time: an arrival in a later phase may come while the answer to the usual wait is on its way.
     if (options !== undefined || this.#asked.has(USUAL) || this.#end !== undefined) {
       return this.#waitUnless(options ?? {});
@@ -950,22 +875,127 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   async #waitUnless(options: WaitOptions): Promise<number> {
-    checkOptions("wait", options);
-    const { timeout, signal, onCancel = "break" } = options;
+    const { timeout, signal, onCancel } = checkWait(options);
     const request: Message = { do: "wait" };
-    if (timeout !== undefined) {
-      checkTimeout("wait", timeout);
-      request.timeout = timeout;
-    }
-    checkSignal("wait", signal);
-    checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
+    if (timeout !== undefined) request.timeout = timeout;
     if (onCancel !== "break") request.onCancel = onCancel;
-    if (signal?.aborted && !this.#dropped) {
-      // Where the server is gone, nothing is left to break.
-      if (onCancel === "break") await this.abort(signal.reason).catch(() => {});
-      throw signal.reason;
-    }
+    if (signal?.aborted && !this.#dropped) return await this.#refuse(signal, onCancel);
     return await this.#ask(request, signal) as number;
+  }
+
+  /** A wait whose signal has aborted before. */
+  async #refuse({ reason }: AbortSignal, onCancel: "break" | "withdraw"): Promise<never> {
+    // Where the server is gone, nothing is left to break.
+    if (onCancel === "break") await this.abort(reason).catch(() => {});
+    throw reason;
+  }
+
+  /** As {@linkcode ProcessBarrier.wait}, through the memory. */
+  #meet(shared: Shared, options: WaitOptions | undefined): Promise<number> {
+    try {
+      const { timeout = shared.timeout, signal, onCancel } = checkWait(options);
+      if (this.#turn !== undefined) return this.#turn.then(() => this.#meet(shared, options));
+      if (signal?.aborted && !this.#dropped) return this.#refuse(signal, onCancel);
+      const ticket = this.#enter(shared);
+      const { barrier } = shared;
+      if (ticket === undefined) return barrier.parkTrip().then(() => this.#meet(shared, options));
+      // Time and again the event loop has its turn, however fast the phases pass.
+      if (++this.#streak < MAX_STREAK && barrier.spin(ticket)) {
+        return Promise.resolve(barrier.numberOf(ticket, shared.seat));
+      }
+      const staying = { timeout, onCancel, ...(signal && { signal }) };
+      if (this.#streak < MAX_STREAK) return this.#hold(barrier.stay(ticket, shared.seat, staying));
+      this.#streak = 0;
+      return new Promise(setImmediate).then(() =>
+        this.#hold(barrier.stay(ticket, shared.seat, staying))
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Arrives in the memory. */
+  #enter({ barrier, seat }: Shared): View | undefined {
+    if (this.#end !== undefined) throw this.#end;
+    if (this.#dropped) {
+      throw new DOMException(
+        `Cannot arrive as "${this.#name}" must be a party: current value is dropped`,
+        "InvalidStateError",
+      );
+    }
+    const ticket = barrier.arriveAs(seat);
+    // The server runs the action, and has to be told.
+    if (ticket?.trips) barrier.alarm();
+    return ticket;
+  }
+
+  /** What happens in the memory, unless this party ends first. */
+  async #hold<T>(waiting: Promise<T>): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.#held.add(reject);
+    try {
+      return await Promise.race([waiting, promise]);
+    } finally {
+      this.#held.delete(reject);
+    }
+  }
+
+  /**
+   * Arrives, and blocks the thread until all parties have: for programs that want no event loop in between.
+   * It needs shared memory, and the server in another process or thread.
+   *
+   * A server that is gone is noticed within a quarter of a second, and a party that is gone at once.
+   *
+   * @example Usage
+   * ```ts
+   * import { ProcessBarrier, ProcessBarrierServer } from "@rendezvous/barrier/process";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = await ProcessBarrierServer.listen({ parties: 1 });
+   * await using barrier = await ProcessBarrier.connect(server.path);
+   * const { transport } = await barrier.status();
+   * if (transport === "shared-memory") assertEquals(barrier.waitSync(), 0);
+   * ```
+   *
+   * @param options Timeout in ms, and what it does to the others.
+   * @returns How many parties were still to come when this one arrived, as {@linkcode ProcessBarrier.wait}.
+   * @throws {TypeError} If an option is of the wrong type. Nothing has arrived then.
+   * @throws {RangeError} If the timeout is negative or NaN. Nothing has arrived then.
+   * @throws {BrokenBarrierError} If the barrier is broken, or breaks while this party waits.
+   * @throws {DOMException} A `TimeoutError` if the timeout passes before the last party arrives, an
+   *   `InvalidStateError` if this party has arrived in this phase already, or has dropped, or what it asked for
+   *   before has not been awaited.
+   * @throws {Deno.errors.NotSupported} If its arrivals go through the socket.
+   * @throws What the action threw if this is the last arrival: its name and message.
+   */
+  waitSync(options?: BlockingWaitOptions): number {
+    const { timeout: wish, onCancel } = checkWait(options);
+    if (this.#end !== undefined) throw this.#end;
+    const shared = this.#shared;
+    if (shared === undefined) {
+      throw new Deno.errors.NotSupported(
+        cannot("block", 'transport must be "shared-memory"', '"socket"'),
+      );
+    }
+    if (this.#turn !== undefined) {
+      throw new DOMException(
+        "Cannot block as what was asked for before must have been awaited",
+        "InvalidStateError",
+      );
+    }
+    const { barrier, seat } = shared;
+    const timeout = wish ?? shared.timeout;
+    const deadline = timeout === Infinity ? Infinity : performance.now() + timeout;
+    let ticket;
+    while ((ticket = this.#enter(shared)) === undefined) barrier.blockTrip();
+    let outcome = barrier.block(ticket, deadline);
+    if (outcome === undefined) {
+      const error = barrier.timeOut(ticket, timeout, onCancel, seat);
+      if (error !== undefined) throw error;
+      // The phase was settled in the meantime, and only its action keeps this party: success wins.
+      outcome = barrier.block(ticket, Infinity);
+    }
+    return barrier.conclude(ticket, outcome, seat);
   }
 
   /**
@@ -987,7 +1017,13 @@ export class ProcessBarrier implements AsyncDisposable {
    * @throws {DOMException} An `InvalidStateError` if this party has arrived in this phase already, or dropped.
    */
   async arrive(): Promise<number> {
-    return await this.#ask({ do: "arrive" }) as number;
+    const shared = this.#shared;
+    // Where there is an action, the server has to tell whether it threw.
+    if (shared === undefined || shared.barrier.acts) {
+      return await this.#ask({ do: "arrive" }) as number;
+    }
+    while (this.#turn !== undefined) await this.#turn;
+    return this.#enter(shared)!.phase;
   }
 
   /**
@@ -1040,9 +1076,14 @@ export class ProcessBarrier implements AsyncDisposable {
   async waitFor(phase: number, options: WatchOptions = {}): Promise<void> {
     checkOptions("wait for a phase", options);
     const { timeout = Infinity, signal } = options;
-    checkInteger("wait for a phase", "phase", phase, 0);
+    checkInteger("wait for a phase", "phase", phase, 0, MAX_PHASE);
     checkTimeout("wait for a phase", timeout);
     checkSignal("wait for a phase", signal);
+    const shared = this.#shared;
+    if (shared !== undefined && this.#end === undefined) {
+      while (this.#turn !== undefined) await this.#turn;
+      return await this.#hold(shared.barrier.waitFor(phase, options));
+    }
     if (signal?.aborted) {
       if (phase < (await this.status()).phase) return;
       throw signal.reason;
@@ -1091,6 +1132,12 @@ export class ProcessBarrier implements AsyncDisposable {
    * @param reason Its text, of which 1,000 characters cross, becomes the `cause` of the errors.
    */
   async abort(reason?: unknown): Promise<void> {
+    const shared = this.#shared;
+    if (shared !== undefined && !this.#dropped) {
+      while (this.#turn !== undefined) await this.#turn;
+      if (this.#end !== undefined) throw this.#end;
+      return shared.barrier.breakBy(shared.seat, whyOf(reason));
+    }
     const request: Message = { do: "abort" };
     await this.#ask(reason === undefined ? request : { ...request, reason: textOf(reason) });
   }
@@ -1171,7 +1218,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns The number of parties.
    */
   get parties(): number {
-    return this.#state.parties;
+    return this.#now.parties;
   }
 
   /**
@@ -1191,7 +1238,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns The number of parties that have arrived.
    */
   get arrived(): number {
-    return this.#state.arrived;
+    return this.#now.arrived;
   }
 
   /**
@@ -1211,7 +1258,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns The number of completed phases.
    */
   get phase(): number {
-    return this.#state.phase;
+    return this.#now.phase;
   }
 
   /**
@@ -1230,7 +1277,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns `true` if it is broken.
    */
   get broken(): boolean {
-    return this.#state.reason !== undefined;
+    return this.#now.reason !== undefined;
   }
 
   /**
@@ -1260,7 +1307,7 @@ export class ProcessBarrier implements AsyncDisposable {
    * @returns Its class, arrivals and phase, or why it is broken.
    */
   [Symbol.for("Deno.customInspect")](): string {
-    return inspect("ProcessBarrier", this, this.#state.reason);
+    return inspect("ProcessBarrier", this, this.#now.reason);
   }
 
   async #dispose(): Promise<void> {
@@ -1271,11 +1318,32 @@ export class ProcessBarrier implements AsyncDisposable {
       // The server is gone, and with it all that had to be told.
     }
     disarm();
-    this.#finish(brokenError("aborted", this.#state, { note: `"${this.#name}" has left` }));
+    this.#finish(brokenError("aborted", this.#now, { note: `"${this.#name}" has left` }));
     this.#wire.close();
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    await shared.barrier.detach();
+    shared.memory.close();
+  }
+
+  /** How the barrier stands, as far as is known here. */
+  get #now(): State {
+    return this.#shared === undefined || this.#end !== undefined
+      ? this.#state
+      : this.#shared.barrier.standing;
   }
 
   #ask(request: Message, signal?: AbortSignal): Promise<unknown> {
+    const answer = this.#request(request, signal);
+    if (this.#shared === undefined || !CHANGES.has(request.do)) return answer;
+    const turn: Promise<unknown> = Promise.allSettled([this.#turn, answer]).then(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
+    this.#turn = turn;
+    return answer;
+  }
+
+  #request(request: Message, signal?: AbortSignal): Promise<unknown> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     const id = this.#ids++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -1319,19 +1387,23 @@ export class ProcessBarrier implements AsyncDisposable {
 
   #take({ id, ok, error, state }: Message): void {
     if (state !== undefined) this.#state = state as State;
-    if (id === undefined && error !== undefined) this.#finish(decodeError(error as WireError));
-    else if (error === undefined) this.#settle(id)?.resolve(ok);
+    if (id === undefined && error !== undefined) {
+      this.#finish(decodeError(error as WireError), true);
+    } else if (error === undefined) this.#settle(id)?.resolve(ok);
     else this.#settle(id)?.reject(decodeError(error as WireError));
   }
 
   /** The last word on this connection: the answer to all that was asked, and will be. */
-  #finish(error: Error): void {
+  #finish(error: Error, orphaned: boolean = false): void {
     if (this.#end !== undefined) return;
+    this.#state = { ...this.#now, arrived: 0, reason: "lost" };
     this.#end = error;
-    this.#state = { ...this.#state, arrived: 0, reason: "lost" };
     if (error instanceof BrokenBarrierError) this.#state.reason = error.reason;
     for (const asked of this.#asked.values()) asked.reject(error);
     this.#asked.clear();
+    // Nobody runs an action or tells who is lost any more. In the memory, too, all get one outcome.
+    if (orphaned && !this.#dropped) this.#shared?.barrier.loseTrip();
+    for (const reject of this.#held) setImmediate(reject, error);
   }
 
   #lost(): BrokenBarrierError {
@@ -1339,7 +1411,22 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 }
 
-const CANCELLED = "Cancelled";
+/** What a server tells of its memory. */
+interface MemoryAnswer {
+  path: string;
+  id: string;
+  seat: number;
+  timeout: number | null;
+  acts: boolean;
+}
+
+/** The memory of the server, as a party has it. */
+interface Shared {
+  memory: Memory;
+  barrier: SeatedBarrier;
+  seat: number;
+  timeout: number;
+}
 
 /** Who waits for an answer. */
 interface Asked {
@@ -1347,225 +1434,22 @@ interface Asked {
   reject: (error: unknown) => void;
 }
 
-/** What a party's own signal did to its wait, as the server tells it. */
-class Cancelled extends Error {
-  override name = CANCELLED;
+function checkWait(
+  options: WaitOptions = {},
+): WaitOptions & Required<Pick<WaitOptions, "onCancel">> {
+  checkOptions("wait", options);
+  const { timeout, signal, onCancel = "break" } = options;
+  if (timeout !== undefined) checkTimeout("wait", timeout);
+  checkSignal("wait", signal);
+  checkChoice("wait", "onCancel", onCancel, ["break", "withdraw"]);
+  return { ...options, onCancel };
 }
 
-/** Where a server listens, and how to stop that and leave nothing there. */
-interface Socket {
-  path: string;
-  listener: Deno.Listener;
-  vacate: () => Promise<void>;
-}
-
-/** Listens at `path`, or in a new directory that only this user may enter. */
-async function occupy(path: string | undefined): Promise<Socket> {
-  if (path !== undefined) {
-    checkPath("listen", path);
-    return await exclusively(path, async () => {
-      await clear(path);
-      const listener = bind(path);
-      const inode = await inodeOf(path);
-      return { path, listener, vacate: () => vacate(path, listener, inode) };
-    });
-  }
-  const directory = await Deno.makeTempDir({ prefix: "barrier-" });
-  try {
-    const path = `${directory}/socket`;
-    checkPath("listen", path);
-    const listener = bind(path);
-    const vacate = () => {
-      listener.close();
-      return remove(directory);
-    };
-    return { path, listener, vacate };
-  } catch (error) {
-    await remove(directory);
-    throw error;
-  }
-}
-
-function bind(path: string): Deno.Listener {
-  return Deno.listen({ transport: "unix", path });
-}
-
-/** Removes a socket that nobody listens at, and nothing else. */
-async function clear(path: string): Promise<void> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  if (!info.isSocket) {
-    throw new Deno.errors.AlreadyExists(
-      cannot("listen", "path must be free or a socket", show(path)),
-    );
-  }
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return await remove(path);
-    throw error;
-  }
-  throw new Deno.errors.AddrInUse(
-    cannot("listen", "no other server must listen at path", show(path)),
-  );
-}
-
-/**
- * Does something while no other server comes or goes at that path: between finding a stale socket and
- * replacing it, another server could take the place, and lose it. A lock of the file system ends with its
- * process, so none is left behind; of one whose process stands still, nobody waits for ever.
- */
-async function exclusively<T>(path: string, act: () => Promise<T>): Promise<T> {
-  const lockPath = `${path}.lock`;
-  for (let left = FAREWELL; left > 0; left -= LOCK_PAUSE) {
-    using file = await Deno.open(lockPath, { create: true, write: true });
-    // Whoever had the lock before has removed the file: another may hold the lock of a new one.
-    if (!await file.tryLock(true) || (await file.stat()).ino !== await inodeOf(lockPath)) {
-      await pause(LOCK_PAUSE);
-      continue;
-    }
-    try {
-      return await act();
-    } finally {
-      await remove(lockPath);
-    }
-  }
-  throw new Deno.errors.AddrInUse(
-    cannot("listen", "no other server must come or go at path", show(path)),
-  );
-}
-
-/** Stops listening, and leaves nothing at that path but what is not ours. */
-async function vacate(
-  path: string,
-  listener: Deno.Listener,
-  inode: number | null,
-): Promise<void> {
-  let closed = false;
-  const close = async () => {
-    const found = await inodeOf(path);
-    const foreign = found !== null && found !== inode;
-    // A listener that is closed removes what is at its path, in its own time and whosever it is.
-    const kept = `${path}.${crypto.randomUUID()}`;
-    if (foreign) await Deno.link(path, kept);
-    listener.close();
-    closed = true;
-    for (let i = 0; i < 100 && await inodeOf(path) !== null; i++) await pause(10);
-    if (foreign) await Deno.rename(kept, path);
-    else await remove(path);
-  };
-  try {
-    await exclusively(path, close);
-  } catch {
-    // The whole directory is gone, or somebody keeps its lock: this server ends all the same.
-    if (!closed) listener.close();
-  }
-}
-
-/** Removes what may be gone already. */
-async function remove(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function inodeOf(path: string): Promise<number | null> {
-  try {
-    return (await Deno.lstat(path)).ino;
-  } catch {
-    return null;
-  }
-}
-
-async function dial(path: string): Promise<Deno.Conn> {
-  try {
-    return await Deno.connect({ transport: "unix", path });
-  } catch (error) {
-    const { NotFound, ConnectionRefused } = Deno.errors;
-    for (const Refusal of [NotFound, ConnectionRefused]) {
-      if (error instanceof Refusal) {
-        throw new Refusal(cannot("connect", "a server must listen at path", show(path)), {
-          cause: error,
-        });
-      }
-    }
-    throw error;
-  }
-}
-
-function checkPath(doing: string, path: unknown): asserts path is string {
-  if (typeof path !== "string") {
-    throw new TypeError(`Cannot ${doing} as path must be a string`);
-  }
-  const bytes = new TextEncoder().encode(path).length;
-  if (bytes === 0 || bytes > MAX_PATH) {
-    throw new RangeError(
-      cannot(doing, `path must be 1 to ${MAX_PATH} bytes long`, `${bytes} bytes`),
-    );
-  }
-}
-
-function statusOf({ reason, ...state }: State, missing: string[]): ProcessBarrierStatus {
+function statusOf(roll: Roll, seat?: Seat): ProcessBarrierStatus {
+  const { standing: { reason, ...state }, missing } = roll;
+  const shared = seat === undefined ? roll.shared : seat.shared;
+  const transport = shared ? "shared-memory" : "socket";
   return reason === undefined
-    ? { ...state, broken: false, missing }
-    : { ...state, broken: true, reason, missing };
-}
-
-/** The text of a value that crosses between processes. */
-function textOf(value: unknown): string {
-  try {
-    return String(value instanceof Error ? value.message : value).slice(0, MAX_TEXT);
-  } catch {
-    return typeof value;
-  }
-}
-
-/** Whether a wait failed by its signal, which another party shares, whose reason comes back as text. */
-function isBy(signal: AbortSignal, error: unknown): boolean {
-  return signal.aborted && error instanceof BrokenBarrierError && error.reason === "aborted" &&
-    error.cause === textOf(signal.reason);
-}
-
-function encodeError(error: unknown): WireError {
-  if (error instanceof BrokenBarrierError) {
-    const { name, message, reason, phase, arrived, parties, cause } = error;
-    const told = { name, message, reason, phase, arrived, parties };
-    return cause === undefined ? told : { ...told, cause: textOf(cause) };
-  }
-  if (error instanceof DOMException) return { name: error.name, message: error.message };
-  const name = error instanceof Error ? textOf(error.name) : "Error";
-  // What an action throws may have any name; that one is ours.
-  const ours = error instanceof Cancelled || name !== CANCELLED;
-  return { name: ours ? name : "Error", message: textOf(error) };
-}
-
-function decodeError({ name, message, cause, ...rest }: WireError): Error {
-  switch (name) {
-    case "BrokenBarrierError": {
-      const options = rest as Required<typeof rest>;
-      return new BrokenBarrierError(message, cause === undefined ? options : { ...options, cause });
-    }
-    case "TimeoutError":
-    case "InvalidStateError":
-      return new DOMException(message, name);
-    case "RangeError":
-      return new RangeError(message);
-    case "TypeError":
-      return new TypeError(message);
-    case CANCELLED:
-      return new Cancelled(message);
-    default:
-      return Object.assign(new Error(message), { name });
-  }
+    ? { ...state, broken: false, missing, transport }
+    : { ...state, broken: true, reason, missing, transport };
 }

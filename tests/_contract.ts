@@ -67,6 +67,8 @@ export interface Adapter {
   make(parties: number, options?: MakeOptions): Promise<Fixture>;
   /** The most parties. */
   most: number;
+  /** Why it cannot be tested here, if it cannot. */
+  ignored?: string | undefined;
   can: {
     /** The first party can be given a signal. */
     signal: boolean;
@@ -134,9 +136,11 @@ export function contract(adapter: Adapter): void {
     behaviour: string,
     body: (make: (parties: number, options?: MakeOptions) => Promise<Fixture>) => Promise<void>,
   ) {
-    test(adapter.title(member, behaviour), (scope) => {
+    const { ignored } = adapter;
+    const title = adapter.title(member, behaviour);
+    test(ignored === undefined ? title : `${title} (${ignored})`, (scope) => {
       return body(async (parties, options) => scope.use(await adapter.make(parties, options)));
-    });
+    }, { ignore: ignored !== undefined });
   }
 
   // Making one

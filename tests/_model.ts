@@ -162,7 +162,8 @@ export class Model {
   }
 
   reset(): Ticket {
-    if (this.#arrivals.length > 0) this.break("reset");
+    // Who has dropped is not taken back.
+    if (this.#arrivals.some(({ drops }) => !drops)) this.break("reset");
     this.brokenBy = undefined;
     return decided("gives undefined");
   }
@@ -254,7 +255,12 @@ export class Model {
     for (const ticket of [...this.#full.flat(), ...this.#pending]) decide(ticket, broken);
     this.#full = [];
     this.#arrivals = [];
-    this.brokenBy ??= broken;
+    this.brokenBy = this.brokenBy === undefined ? broken : this.again(this.brokenBy);
+  }
+
+  /** What broke the phase after one whose action then threw: how a later arrival is told of it. */
+  protected again(brokenBy: string): string {
+    return brokenBy;
   }
 
   /** Breaks the open phase; those before it are settled. */
@@ -306,6 +312,11 @@ export class SeatedModel extends Model {
   constructor(options: ModelOptions) {
     super(options);
     this.#addSeats(options.parties);
+  }
+
+  /** There, the phase is looked up when somebody asks: it is the one that failed. */
+  protected override again(brokenBy: string): string {
+    return brokenBy.replace(/phase \d+$/, `phase ${this.phase}`);
   }
 
   #addSeats(count: number): void {

@@ -1,6 +1,11 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { ProcessBarrier, ProcessBarrierServer } from "../process_barrier.ts";
+import { whyNot } from "../_memory.ts";
+import {
+  ProcessBarrier,
+  ProcessBarrierServer,
+  type ProcessBarrierTransport,
+} from "../process_barrier.ts";
 import { Child } from "./_child.ts";
 import type { Adapter, Fixture, Host, Party } from "./_contract.ts";
 import { quiet, within } from "./_harness.ts";
@@ -27,15 +32,23 @@ function hostOf(server: ProcessBarrierServer): Host {
 
 interface Member extends Party, AsyncDisposable {}
 
+/** What the arrivals of a party go through, where it is to be tested. */
+export type Transport = Exclude<ProcessBarrierTransport, "auto">;
+
+/** Why memory cannot be shared here, if it cannot. */
+export const unshared: string | undefined = whyNot()?.message;
+
 function processes(
   name: string,
+  { transports, blocks = false }: { transports: Transport[]; blocks?: boolean },
   connect: (path: string, name: string) => Promise<Member>,
   lose?: (party: Party) => Promise<void>,
 ): Adapter {
   return {
     title: (member, behaviour) => `ProcessBarrier${member} ${behaviour} [${name}]`,
+    ignored: transports.includes("shared-memory") ? unshared : undefined,
     can: {
-      signal: true,
+      signal: !blocks,
       asyncAction: true,
       renumber: true,
       cause: "text",
@@ -67,39 +80,56 @@ function processes(
 }
 
 /** Server and parties in one process. */
-export const connections: Adapter = processes("one process", async (path, name) => {
-  const barrier = await ProcessBarrier.connect(path, { name });
-  return {
-    name,
-    wait: (options) => quiet(barrier.wait(options)),
-    waitFor: (phase, options) => quiet(barrier.waitFor(phase, options)),
-    arrive: () => quiet(barrier.arrive()),
-    arriveAndDrop: () => quiet(barrier.arriveAndDrop()),
-    register: (count) => quiet(barrier.register(count)),
-    abort: (reason) => quiet(barrier.abort(reason)),
-    reset: () => quiet(barrier.reset()),
-    dispose: () => quiet(barrier[Symbol.asyncDispose]()),
-    state: async () => {
-      const { parties, arrived, phase, broken } = await barrier.status();
-      return { parties, arrived, phase, broken };
-    },
-    [Symbol.asyncDispose]: () => barrier[Symbol.asyncDispose](),
-  };
-});
+export const connections = (transport: Transport): Adapter =>
+  processes(`one process, ${transport}`, { transports: [transport] }, async (path, name) => {
+    const barrier = await ProcessBarrier.connect(path, { name, transport });
+    return {
+      name,
+      wait: (options) => quiet(barrier.wait(options)),
+      waitFor: (phase, options) => quiet(barrier.waitFor(phase, options)),
+      arrive: () => quiet(barrier.arrive()),
+      arriveAndDrop: () => quiet(barrier.arriveAndDrop()),
+      register: (count) => quiet(barrier.register(count)),
+      abort: (reason) => quiet(barrier.abort(reason)),
+      reset: () => quiet(barrier.reset()),
+      dispose: () => quiet(barrier[Symbol.asyncDispose]()),
+      state: async () => {
+        const { parties, arrived, phase, broken } = await barrier.status();
+        return { parties, arrived, phase, broken };
+      },
+      [Symbol.asyncDispose]: () => barrier[Symbol.asyncDispose](),
+    };
+  });
 
 /** Each party in a process of its own, which may do no more than reach the barrier. */
-export const subprocesses: Adapter = processes(
-  "subprocesses",
-  (path, name) => ProcessParty.connect(path, name),
-  async (party) => {
-    const { child } = party as ProcessParty;
-    child.kill();
-    await child.ended();
-  },
-);
+export function subprocesses(
+  transports: [Transport, ...Transport[]],
+  { blocks = false }: { blocks?: boolean } = {},
+): Adapter {
+  let connected = 0;
+  return processes(
+    `subprocesses, ${transports.join(" and ")}${blocks ? ", blocking" : ""}`,
+    { transports, blocks },
+    async (path, name) => {
+      const transport = transports[connected++ % transports.length];
+      const party = await ProcessParty.connect(path, name, transport);
+      if (blocks) party.wait = (options) => party.call("waitSync", options);
+      return party;
+    },
+    async (party) => {
+      const { child } = party as ProcessParty;
+      child.kill();
+      await child.ended();
+    },
+  );
+}
 
 /** The arguments to run a script that may reach the barrier at `path`, and nothing else. */
-export function confined(script: string, path: string): string[] {
+export function confined(
+  script: string,
+  path: string,
+  transport: Transport = "socket",
+): string[] {
   const directory = path.slice(0, path.lastIndexOf("/"));
   return [
     "run",
@@ -108,6 +138,7 @@ export function confined(script: string, path: string): string[] {
     `--allow-read=${directory}`,
     `--allow-write=${directory}`,
     `--allow-net=unix:${path}`,
+    ...(transport === "shared-memory" ? ["--allow-ffi"] : []),
     new URL(script, import.meta.url).pathname,
   ];
 }
@@ -131,11 +162,15 @@ export class ProcessParty implements Member {
     this.child = child;
   }
 
-  static async connect(path: string, name: string): Promise<ProcessParty> {
-    const child = new Child(confined("./_process_party.ts", path));
+  static async connect(
+    path: string,
+    name: string,
+    transport: Transport = "socket",
+  ): Promise<ProcessParty> {
+    const child = new Child(confined("./_process_party.ts", path, transport));
     try {
       const party = new ProcessParty(name, child);
-      await party.call("connect", path, name);
+      await party.call("connect", path, name, transport);
       return party;
     } catch (error) {
       await child[Symbol.asyncDispose]();

@@ -3,7 +3,7 @@
 // A process with a party of a barrier, which does what it is told by lines of JSON on stdin, and answers by
 // lines of JSON on stdout. See _process_adapters.ts.
 
-import { ProcessBarrier } from "../process_barrier.ts";
+import { ProcessBarrier, type ProcessBarrierTransport } from "../process_barrier.ts";
 import { decode, encode } from "./_process_wire.ts";
 import { type Command, pack } from "./_wire.ts";
 
@@ -11,8 +11,8 @@ let barrier: ProcessBarrier;
 const signals = new Map<number, AbortController>();
 
 const operations: Record<string, (...args: never[]) => unknown> = {
-  async connect(path: string, name?: string) {
-    barrier = await ProcessBarrier.connect(path, name === undefined ? {} : { name });
+  async connect(path: string, name: string, transport: ProcessBarrierTransport) {
+    barrier = await ProcessBarrier.connect(path, { name, transport });
     return barrier.name;
   },
   async state() {

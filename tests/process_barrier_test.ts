@@ -20,7 +20,7 @@ import {
 import { Child, runs, temporary } from "./_child.ts";
 import { CountingController, failure, quiet, test, turn, until } from "./_harness.ts";
 import { FakeTime } from "./_fake_time.ts";
-import { confined, ProcessParty } from "./_process_adapters.ts";
+import { confined, ProcessParty, unshared } from "./_process_adapters.ts";
 import { type Line, RawClient } from "./_raw_client.ts";
 
 type Scope = AsyncDisposableStack;
@@ -53,6 +53,9 @@ async function joinAll<Names extends string[]>(
   for (const name of names) members.push(await join(scope, server, name));
   return members as { [I in keyof Names]: ProcessBarrier };
 }
+
+/** What the arrivals of a party go through that says nothing of it. */
+const transport = unshared === undefined ? "shared-memory" : "socket";
 
 async function raw(scope: Scope, path: string, options?: { reads: boolean }): Promise<RawClient> {
   return scope.use(await RawClient.connect(path, options));
@@ -331,6 +334,7 @@ test("ProcessBarrier.status() and the server's tell the same", async (scope) => 
       phase: 0,
       broken: false,
       missing: ["a"],
+      transport,
     });
   }
   await a.wait();
@@ -343,13 +347,16 @@ test("ProcessBarrier.status() and the server's tell the same", async (scope) => 
       broken: true,
       reason: "aborted",
       missing: ["a", "b"],
+      transport,
     });
   }
 });
 
-test("ProcessBarrier tells what the server last told", async (scope) => {
+test("ProcessBarrier tells what the server last told over the socket", async (scope) => {
   const server = await listen(scope, 2);
-  const [a, b] = await joinAll(scope, server, "a", "b");
+  const connect = (name: string) =>
+    ProcessBarrier.connect(server.path, { name, transport: "socket" });
+  const [a, b] = [scope.use(await connect("a")), scope.use(await connect("b"))];
   const seen = ({ parties, arrived, phase, broken }: ProcessBarrier) => [
     parties,
     arrived,
@@ -404,6 +411,7 @@ for (const first of ["wait", "arrive"] as const) {
         phase: 0,
         broken: false,
         missing: ["b"],
+        transport,
       });
       assertEquals(await b.wait(), 0);
       await before;
@@ -737,7 +745,10 @@ test("ProcessBarrier[Symbol.asyncDispose]() ends the party's own waits too", asy
 
 test("ProcessBarrier leaves no listener on a signal, however a wait ends", async (scope) => {
   const server = await listen(scope, 2);
-  const [a, b] = await joinAll(scope, server, "a", "b");
+  // How often it listens is known where each wait goes to the server.
+  const connect = (name: string) =>
+    ProcessBarrier.connect(server.path, { name, transport: "socket" });
+  const [a, b] = [scope.use(await connect("a")), scope.use(await connect("b"))];
   const controller = new CountingController();
   const { signal } = controller;
   const ended = (count: number) => {
@@ -1227,6 +1238,7 @@ test("ProcessBarrierServer serves a client written from the table of the wire", 
     ...state(0, 2),
     broken: false,
     missing: ["a", "python"],
+    transport: "socket",
   });
   assertEquals((await client.ask({ do: "abort", reason: "text" })).ok, null);
   assertEquals((await client.ask({ do: "wait" })).error, {

@@ -3,5 +3,9 @@
 import { contract } from "./_contract.ts";
 import { connections, subprocesses } from "./_process_adapters.ts";
 
-contract(connections);
-contract(subprocesses);
+contract(connections("socket"));
+contract(connections("shared-memory"));
+contract(subprocesses(["socket"]));
+contract(subprocesses(["shared-memory"]));
+contract(subprocesses(["shared-memory"], { blocks: true }));
+contract(subprocesses(["shared-memory", "socket"]));

@@ -91,7 +91,7 @@ test("ProcessBarrier.waitFor() ends at once for a phase that has completed, even
 test("ProcessBarrier.wait() that was broken takes no later arrival back when it is cancelled", async (scope) => {
   const controller = new AbortController();
   const server = scope.use(await ProcessBarrierServer.listen({ parties: 2 }));
-  const barrier = scope.use(await ProcessBarrier.connect(server.path));
+  const barrier = scope.use(await ProcessBarrier.connect(server.path, { transport: "socket" }));
   const broken = failure(barrier.wait({ signal: controller.signal, onCancel: "withdraw" }));
   await until(() => server.arrived === 1, "the arrival");
   // These go out together: the server has not yet answered the first wait when it is cancelled.

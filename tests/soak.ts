@@ -41,13 +41,18 @@ const GRACE = 500;
 /** After how many rounds a barrier, its threads and its processes are replaced. */
 const ROUNDS_EACH = 100;
 
-const kinds: [string, Adapter][] = [
+const all: [string, Adapter][] = [
   ["AsyncBarrier tasks", tasks],
   ["Barrier workers, async and blocking", threads("mixed", "async", "blocking")],
   ["Barrier workers, blocking", threads("blocking", "blocking")],
-  ["ProcessBarrier connections", connections],
-  ["ProcessBarrier subprocesses", subprocesses],
+  ["ProcessBarrier connections, by socket", connections("socket")],
+  ["ProcessBarrier connections, in memory", connections("shared-memory")],
+  ["ProcessBarrier subprocesses, by socket", subprocesses(["socket"])],
+  ["ProcessBarrier subprocesses, in memory", subprocesses(["shared-memory"])],
+  ["ProcessBarrier subprocesses, both", subprocesses(["shared-memory", "socket"])],
 ];
+
+const kinds = all.filter(([, { ignored }]) => ignored === undefined);
 
 // A round that Ctrl-C has cut short may have left a worker.
 if (import.meta.main) Deno.exit(await main());
