@@ -330,8 +330,10 @@ export class SeatedBarrier extends SharedBarrier {
 
   /** Notes what the action threw. */
   noteThrown(thrown: WireError): void {
-    const { tripped } = this;
-    this.#write(tripped, noteOf(tripped, THREW), thrown);
+    // A reset may have come while it ran: then there is one more epoch that it breaks.
+    for (const epoch of [this.tripped, this.look()]) {
+      this.#write(epoch, noteOf(epoch, THREW), thrown);
+    }
   }
 
   /** Makes the barrier empty and usable. */
