@@ -11,7 +11,7 @@
  */
 
 import { cannot, show } from "./_check.ts";
-import type { Sleeper } from "./_shared_barrier.ts";
+import { type Sleeper, threads } from "./_shared_barrier.ts";
 
 const LIBC = "libc.so.6";
 
@@ -49,12 +49,9 @@ const MAX_MEMORIES = 8;
  */
 const OWNER_CHECK = 250;
 
-/** How often a waiter who is not alone on its hardware thread lets others run before it sleeps. */
-const YIELDS = 500;
-/** How often it looks before that, where all parties have a hardware thread. */
-const PAUSES = 60;
+/** How often a waiter looks again, or lets others run, before it sleeps, should the clock not stop it first. */
+const SPINS = 10_000;
 
-const threads = navigator.hardwareConcurrency;
 const pause: () => void = "pause" in Atomics ? () => Atomics.pause() : () => {};
 
 const encoder = new TextEncoder();
@@ -224,10 +221,10 @@ export class Memory {
     const time = new BigInt64Array(2);
     return {
       pause(turn, parties) {
-        if (parties <= threads && turn < PAUSES) pause();
-        else if (turn < PAUSES + YIELDS) sched_yield();
-        else return false;
-        return true;
+        // Where all run at once, to yield would give their time to somebody else.
+        if (parties <= threads) pause();
+        else sched_yield();
+        return turn < SPINS;
       },
       wait: (word, value, timeout) => {
         const ms = Math.min(timeout, OWNER_CHECK);

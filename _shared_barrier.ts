@@ -3,7 +3,6 @@
 import { arm, type Cancellation } from "./_cancel.ts";
 import { checkMost } from "./_check.ts";
 import type { BreakReason, Progress } from "./_errors.ts";
-import { Patience } from "./_patience.ts";
 
 /*
  * A barrier in shared memory: 64 words of 32 bits, and what its owner puts behind them. All that decides an
@@ -20,6 +19,7 @@ import { Patience } from "./_patience.ts";
  *   21-22  SETTLED   in which epoch, by the count of resets, the last even and the last odd phase was settled
  *   23-24  FAILED    the phase whose action threw last, and the epoch that it was settled in
  *   25-26  UNEVEN    the last even and the last odd phase in which somebody withdrew or registered
+ *      27  DEBT      what spinning in vain has cost lately, in units of what it saves when it pays
  *   32-39  ENDED     how the last 8 epochs ended: epoch << 13 | arrived << 3 | reason
  *   40-47  ENDED_IN  the phase that was open then
  *   48-63            free for the owner
@@ -55,6 +55,7 @@ const RESETS = 20;
 const SETTLED = 21;
 const FAILED = 23;
 const UNEVEN = 25;
+const DEBT = 27;
 const ENDED = 32;
 const EPOCHS = 8;
 const ENDED_IN = 40;
@@ -178,16 +179,41 @@ export interface Sleeper {
   notify(word: number): void;
 }
 
+/** How many hardware threads there are. */
+export const threads: number = globalThis.navigator?.hardwareConcurrency ?? 1;
+
 interface Waiter {
   ticket: View;
   settle: (outcome: Outcome) => void;
 }
 
-/**
- * The time after which spinning has not paid, in ms, even if the phase ended meanwhile: so long a spin shows
- * that this thread, or the one that it waited for, stood still. To sleep and be woken costs about that much.
+/*
+ * Spinning is fast on idle hardware threads, and ruinous where somebody else has to run for the phase to end.
+ * So the barrier keeps a debt: a spin in vain adds what it has cost, one that paid takes off a part. The greater
+ * the debt, the fewer phases spin: some in each interval, which is the power of two above the debt. It takes all
+ * parties to be awake for any to find the others awake: so they share the debt, and the intervals are counted in
+ * phases, that all spin in the same ones.
  */
-const SPIN_MS = 0.1;
+
+/**
+ * How many phases of an interval spin. In the first of them the others may still have to wake up; in the second
+ * all are awake, and it shows whether that pays.
+ */
+const PROBE = 2;
+
+/** What a spin that paid saves, in ms: to sleep and be woken takes 5 to 50 µs. */
+const SAVED_MS = 0.01;
+
+/** The highest debt. A machine that has become idle is noticed within twice as many phases. */
+const MAX_DEBT = 4_095;
+
+/**
+ * How long a party spins, in ms, and so how long it keeps its event loop from going on. It must be more than
+ * waking takes, up to 100 µs on virtual machines, or no probe would find the others awake; where several parties
+ * share a hardware thread, each must have had its turn.
+ */
+const SPIN_MS = 0.15;
+const MAX_SPIN_MS = 1;
 
 /** After how many turns a spin is worth a look at the clock, which costs several. */
 const UNTIMED_TURNS = 50;
@@ -200,7 +226,6 @@ export class SharedBarrier {
   words: Int32Array;
   readonly #sleeper: Sleeper;
   readonly #seats: Seats | undefined;
-  readonly #patience = new Patience();
   readonly #waiters = new Set<Waiter>();
   /** The recent counts as last read. */
   #phases = NaN;
@@ -562,26 +587,37 @@ export class SharedBarrier {
   spin({ state, phase, recent, trips }: View): boolean {
     // Its own arrival released the phase.
     if (remainingOf(state) === 1 && !trips) return true;
-    if (!this.#patience.in(phase)) return false;
     const { words } = this;
+    const debt = Atomics.load(words, DEBT);
+    if (debt > 0 && (phase & intervalOf(debt) - 1) >= PROBE) return false;
     const parties = partiesOf(state);
-    let start = Infinity;
+    const limit = Math.min(SPIN_MS * Math.max(1, parties / (4 * threads)), MAX_SPIN_MS);
+    let start = 0;
     for (let turn = 0;; turn++) {
       const now = Atomics.load(words, STATE);
       if ((now ^ state) & ENDING_MASK) {
-        this.#patience.note(start === Infinity || performance.now() - start <= SPIN_MS);
+        const spent = turn <= UNTIMED_TURNS ? 0 : performance.now() - start;
+        if (spent > limit) this.#owe(debt, spent);
+        else if (debt > 0) Atomics.compareExchange(words, DEBT, debt, debt - 1 - (debt >> 3));
         // Another count of phases, the same of resets, and less than a whole turn of those: it has passed.
         return now >>> RESETS_SHIFT === state >>> RESETS_SHIFT &&
           ((now ^ state) & COUNT_MASK << PHASES_SHIFT) !== 0 &&
           Atomics.load(words, RESETS) === recent;
       }
       if (turn === UNTIMED_TURNS) start = performance.now();
-      const late = turn > UNTIMED_TURNS && turn % 16 === 0 && performance.now() - start > SPIN_MS;
+      const timed = turn > UNTIMED_TURNS && turn % 16 === 0;
+      const late = timed && performance.now() - start > limit;
       if (!late && this.#sleeper.pause(turn, parties)) continue;
       // Where nobody may spin at all, nothing was learned.
-      if (turn > 0) this.#patience.note(false);
+      if (turn > 0) this.#owe(debt, turn <= UNTIMED_TURNS ? 0 : performance.now() - start);
       return false;
     }
+  }
+
+  /** Adds to the debt: what several spent in the same phase counts once. */
+  #owe(debt: number, spent: number): void {
+    const next = Math.min(debt + 1 + Math.round(spent / SAVED_MS), MAX_DEBT);
+    Atomics.compareExchange(this.words, DEBT, debt, next);
   }
 
   /** Blocks until the phase of a ticket has ended; returns nothing if the deadline comes first. */
@@ -730,6 +766,10 @@ export class SharedBarrier {
     Atomics.add(this.words, BELL, 1);
     this.#sleeper.notify(BELL);
   }
+}
+
+function intervalOf(debt: number): number {
+  return 1 << 32 - Math.clz32(Math.min(debt, MAX_DEBT));
 }
 
 const LAST_REASON = REASONS.length - 1 << REASON_SHIFT;

@@ -44,6 +44,7 @@ import {
   progressOf,
   SharedBarrier,
   type Sleeper,
+  threads,
   type View,
 } from "./_shared_barrier.ts";
 
@@ -854,12 +855,10 @@ const SEATS = LOST + 32;
 const WORDS = SEATS + 256;
 
 /**
- * How often a waiter looks again before it sleeps, if the clock does not stop it first. A look with its pause
- * takes 20 to 100 ns, and to sleep and be woken takes 5 to 100 µs.
+ * How often a waiter looks again before it sleeps, should the clock not stop it first: a look with its pause
+ * takes 20 to 100 ns.
  */
-const SPINS = 5_000;
-
-const threads = globalThis.navigator?.hardwareConcurrency ?? 1;
+const SPINS = 10_000;
 
 const pause: () => void = "pause" in Atomics ? () => Atomics.pause() : ignore;
 

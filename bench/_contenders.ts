@@ -1,45 +1,201 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { AsyncBarrier as EsfxAsyncBarrier } from "@esfx/async-barrier";
+import makeAsyncBarrier from "async-barrier";
 import { AsyncBarrier, Barrier } from "../mod.ts";
 import { ProcessBarrierServer } from "../process_barrier.ts";
+import { type Builder, type Meeting, peer, program } from "./_program.ts";
 import type { Role } from "./_worker.ts";
 
-/** Parties that are ready to meet. */
-export interface Meeting extends AsyncDisposable {
-  /** Lets all parties meet that often. */
-  run(phases: number): Promise<void>;
+/** Something to be measured. */
+export interface Contender {
+  name: string;
+  kind: "ours" | "peer" | "floor";
+  /** The commands without which it cannot be run. */
+  needs: string[];
+  start(parties: number): Promise<Meeting> | Meeting;
 }
 
-/** Something to be measured. */
-export type Contender = (parties: number) => Promise<Meeting>;
+/** Contenders that are measured beside each other; the first is ours. */
+export interface Group {
+  title: string;
+  reach: "tasks" | "workers" | "processes";
+  parties: number;
+  /** How many other processes keep the machine busy. */
+  hogs: number;
+  contenders: Contender[];
+}
+
+/** All that is measured. */
+export function allGroups(builder: Builder): Group[] {
+  const cyclicBarrier = java("CyclicBarrier");
+  const phaser = java("Phaser");
+  const stdBarrier = threads("C++ std::barrier", "g++", "std_barrier.cpp");
+  const rustBarrier = threads("Rust Barrier", "rustc", "std_barrier.rs");
+  const pthreadBarrier = pthread("threads");
+  const sharedPthreadBarrier = pthread("processes");
+
+  function threads(name: string, compiler: "g++" | "rustc", file: string): Contender {
+    return {
+      name,
+      kind: "peer",
+      needs: [compiler],
+      start: async (parties) => program(await builder.build(compiler, file), String(parties)),
+    };
+  }
+
+  function pthread(parties: "threads" | "processes"): Contender {
+    return {
+      name: "pthread_barrier",
+      kind: "peer",
+      needs: ["g++"],
+      start: async (count) =>
+        program(await builder.build("g++", "pthread_barrier.cpp"), String(count), parties),
+    };
+  }
+
+  const mpiBarrier: Contender = {
+    name: "MPI_Barrier",
+    kind: "peer",
+    needs: ["mpicxx", "mpirun"],
+    async start(parties) {
+      const path = await builder.build("mpicxx", "mpi_barrier.cpp");
+      return program(
+        "mpirun",
+        "--allow-run-as-root",
+        "--oversubscribe",
+        "-n",
+        String(parties),
+        path,
+      );
+    },
+  };
+
+  const cacheLine: Contender = {
+    name: "cache-line ping-pong",
+    kind: "floor",
+    needs: ["g++"],
+    start: async () => program(await builder.build("g++", "cache_line.cpp")),
+  };
+
+  return [
+    ...[2, 8, 100, 10_000].map((parties): Group => ({
+      title: `${parties} tasks`,
+      reach: "tasks",
+      parties,
+      hogs: 0,
+      contenders: [asyncBarrier, esfx, asyncBarrierOfNpm, asyncioBarrier, awaitedPromise],
+    })),
+    ...[2, 4, 8, 32].map((parties): Group => ({
+      title: `${parties} workers`,
+      reach: "workers",
+      parties,
+      hogs: 0,
+      contenders: [
+        barrier,
+        stdBarrier,
+        pthreadBarrier,
+        rustBarrier,
+        cyclicBarrier,
+        phaser,
+        threadingBarrier,
+        ...(parties === 2 ? [pingPong] : []),
+      ],
+    })),
+    ...[2, 4, 8, 32].map((parties): Group => ({
+      title: `${parties} processes`,
+      reach: "processes",
+      parties,
+      hogs: 0,
+      contenders: [
+        ...processBarriers,
+        mpiBarrier,
+        sharedPthreadBarrier,
+        multiprocessingBarrier,
+        ...(parties === 2 ? [socketEcho, cacheLine] : []),
+      ],
+    })),
+    ...[2, 4, 8].map((parties): Group => ({
+      title: `${parties} workers, busy machine`,
+      reach: "workers",
+      parties,
+      hogs: 2,
+      contenders: [barrier, pthreadBarrier, cyclicBarrier],
+    })),
+    {
+      title: "2 processes, busy machine",
+      reach: "processes",
+      parties: 2,
+      hogs: 2,
+      contenders: [...processBarriers, mpiBarrier, sharedPthreadBarrier, multiprocessingBarrier],
+    },
+  ];
+}
 
 /** Tasks that await what `wait` returns. */
-function tasks(make: (parties: number) => () => Promise<unknown>): Contender {
+function tasks(make: (parties: number) => () => Promise<unknown>): Contender["start"] {
   return (parties) => {
     const wait = make(parties);
     async function task(phases: number) {
       for (let phase = 0; phase < phases; phase++) await wait();
     }
-    return Promise.resolve({
+    return {
       async run(phases) {
         await Promise.all(Array.from({ length: parties }, () => task(phases)));
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
-    });
+    };
   };
 }
 
-/** The floor for tasks: an awaited promise that is resolved already. */
-export const awaitedPromise: Contender = tasks(() => () => Promise.resolve(0));
+const asyncBarrier: Contender = {
+  name: "AsyncBarrier",
+  kind: "ours",
+  needs: [],
+  start: tasks((parties) => {
+    const barrier = new AsyncBarrier(parties);
+    return () => barrier.wait();
+  }),
+};
 
-/** Tasks that meet at an `AsyncBarrier`. */
-export const asyncBarrier: Contender = tasks((parties) => {
-  const barrier = new AsyncBarrier(parties);
-  return () => barrier.wait();
-});
+const esfx: Contender = {
+  name: "npm @esfx/async-barrier",
+  kind: "peer",
+  needs: [],
+  start: tasks((parties) => {
+    const barrier = new EsfxAsyncBarrier(parties);
+    return () => barrier.signalAndWait();
+  }),
+};
+
+/** It is good for one phase, so that each phase takes a new one. */
+const asyncBarrierOfNpm: Contender = {
+  name: "npm async-barrier",
+  kind: "peer",
+  needs: [],
+  start: tasks((parties) => {
+    let remaining = 0;
+    let barrier: () => Promise<void>;
+    return () => {
+      if (remaining === 0) {
+        remaining = parties;
+        barrier = makeAsyncBarrier(parties);
+      }
+      remaining--;
+      return barrier();
+    };
+  }),
+};
+
+const awaitedPromise: Contender = {
+  name: "awaited promise",
+  kind: "floor",
+  needs: [],
+  start: tasks(() => () => Promise.resolve(0)),
+};
 
 /** Workers of one kind. */
-function workers(kind: Role["kind"]): Contender {
+function workers(kind: Role["kind"]): Contender["start"] {
   return async (parties) => {
     const handle = kind === "barrier" ? new Barrier(parties) : {
       buffer: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
@@ -68,121 +224,112 @@ function workers(kind: Role["kind"]): Contender {
   };
 }
 
-/** Workers that meet at a `Barrier`. */
-export const barrier: Contender = workers("barrier");
-
-/** The floor for two workers: a bare `Atomics` ping-pong. */
-export const pingPong: Contender = workers("ping-pong");
-
-/**
- * A program that reads a number of phases from each line of its input, and answers each with a line when
- * its parties have met that often.
- */
-async function program(command: string, args: string[]): Promise<Meeting> {
-  const child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped" }).spawn();
-  const input = child.stdin.getWriter();
-  const output = child.stdout.getReader();
-  const encoder = new TextEncoder();
-  const meeting: Meeting = {
-    async run(phases) {
-      await input.write(encoder.encode(`${phases}\n`));
-      // An answer is a few bytes, and comes in one piece.
-      if ((await output.read()).done) throw new Error(`Cannot run ${command}: it has ended`);
-    },
-    async [Symbol.asyncDispose]() {
-      await input.close();
-      // It may still want to say something: whoever reads to the end breaks no pipe.
-      while (!(await output.read()).done);
-      await child.status;
-    },
-  };
-  // The first line is for what is only slow at the start: the parties, and a compiler that warms up.
-  await meeting.run(200);
-  return meeting;
-}
-
-function peer(file: string): string {
-  return new URL(`./peers/${file}`, import.meta.url).pathname;
-}
-
-/** Java threads that meet at a `CyclicBarrier`. */
-export const cyclicBarrier: Contender = (parties) =>
-  program("java", [peer("CyclicBarrierPeer.java"), String(parties)]);
-
-/** Python processes that meet at a `multiprocessing.Barrier`. */
-export const multiprocessingBarrier: Contender = (parties) =>
-  program("python3", [peer("multiprocessing_barrier.py"), String(parties)]);
-
-/** Deno processes that meet at a `ProcessBarrier`. */
-export const processBarrier: Contender = async (parties) => {
-  const server = await ProcessBarrierServer.listen({ parties });
-  const script = new URL("./_process.ts", import.meta.url).pathname;
-  const team = await Promise.all(
-    Array.from(
-      { length: parties },
-      () => program(Deno.execPath(), ["run", "-A", "--quiet", script, server.path]),
-    ),
-  );
-  return {
-    async run(phases) {
-      await Promise.all(team.map((party) => party.run(phases)));
-    },
-    async [Symbol.asyncDispose]() {
-      for (const party of team) await party[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
+const barrier: Contender = {
+  name: "Barrier",
+  kind: "ours",
+  needs: [],
+  start: workers("barrier"),
 };
 
-/** Whether a command can be run here. */
-function has(command: string, ...args: string[]): boolean {
-  try {
-    const options = { args, stdout: "null", stderr: "null" } as const;
-    return new Deno.Command(command, options).outputSync().success;
-  } catch {
-    return false;
-  }
+/** One word goes to and fro, and nobody sleeps. */
+const pingPong: Contender = {
+  name: "Atomics ping-pong",
+  kind: "floor",
+  needs: [],
+  start: workers("ping-pong"),
+};
+
+function java(barrier: string): Contender {
+  return {
+    name: `Java ${barrier}`,
+    kind: "peer",
+    needs: ["java"],
+    start: (parties) => program("java", peer("JavaPeer.java"), String(parties), barrier),
+  };
 }
 
-/** Contenders that are measured beside each other; the first is ours. */
-export interface Group {
-  title: string;
-  parties: number;
-  phases: number;
-  contenders: Record<string, Contender>;
+function python(module: string, needs: string): Contender {
+  return {
+    name: `Python ${module}`,
+    kind: "peer",
+    needs: [needs],
+    start: (parties) => program("python3", peer(`${module}_barrier.py`), String(parties)),
+  };
 }
 
-const java = has("java", "--version");
-const python = has("python3", "--version");
+const asyncioBarrier = python("asyncio", "asyncio.Barrier");
+const threadingBarrier = python("threading", "python3");
+const multiprocessingBarrier = python("multiprocessing", "python3");
 
-/** All that is measured. Peers that are not found are left out. */
-export const groups: Group[] = [
-  ...[2, 8, 100, 10_000].map((parties) => ({
-    title: `${parties} tasks`,
-    parties,
-    phases: 100_000 / parties,
-    contenders: { "AsyncBarrier": asyncBarrier, "an awaited promise": awaitedPromise },
-  })),
+function deno(script: string, ...args: string[]): Meeting {
+  const path = new URL(script, import.meta.url).pathname;
+  return program(Deno.execPath(), "run", "-A", "--quiet", path, ...args);
+}
+
+/** Deno processes that meet at a `ProcessBarrier`. */
+function processes(
+  transport: "shared-memory" | "socket",
+  wait: "wait" | "waitSync",
+): Contender["start"] {
+  return async (parties) => {
+    await using scope = new AsyncDisposableStack();
+    const server = scope.use(await ProcessBarrierServer.listen({ parties }));
+    const team = Array.from(
+      { length: parties },
+      () => scope.use(deno("./_process.ts", server.path, transport, wait)),
+    );
+    const all = scope.move();
+    return {
+      async run(phases) {
+        await Promise.all(team.map((party) => party.run(phases)));
+      },
+      [Symbol.asyncDispose]: () => all.disposeAsync(),
+    };
+  };
+}
+
+const processBarriers: Contender[] = [
   {
-    title: "2 workers",
-    parties: 2,
-    phases: 100_000,
-    contenders: { "Barrier": barrier, "an Atomics ping-pong": pingPong },
+    name: "ProcessBarrier waitSync()",
+    kind: "ours",
+    needs: ["shared memory"],
+    start: processes("shared-memory", "waitSync"),
   },
-  // Apart from the floor: while a slower peer runs, the workers of the others cool down.
-  ...[2, 4, 8, 32].map((parties) => ({
-    title: `${parties} workers beside a peer`,
-    parties,
-    phases: parties === 2 ? 100_000 : 2_000,
-    contenders: { "Barrier": barrier, ...(java && { "Java CyclicBarrier": cyclicBarrier }) },
-  })),
-  ...[2, 4, 8, 32].map((parties) => ({
-    title: `${parties} processes`,
-    parties,
-    phases: 1_000,
-    contenders: {
-      "ProcessBarrier": processBarrier,
-      ...(python && { "Python multiprocessing.Barrier": multiprocessingBarrier }),
-    },
-  })),
+  {
+    name: "ProcessBarrier wait()",
+    kind: "ours",
+    needs: ["shared memory"],
+    start: processes("shared-memory", "wait"),
+  },
+  {
+    name: "ProcessBarrier by socket",
+    kind: "ours",
+    needs: [],
+    start: processes("socket", "wait"),
+  },
 ];
+
+/** Another Deno process sends a byte, and this one sends it back. */
+const socketEcho: Contender = {
+  name: "socket echo",
+  kind: "floor",
+  needs: [],
+  async start() {
+    await using scope = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir();
+    scope.defer(() => Deno.remove(directory, { recursive: true }));
+    const path = `${directory}/echo.sock`;
+    const listener = scope.use(Deno.listen({ transport: "unix", path }));
+    const client = scope.use(deno("./_echo.ts", path));
+    const connection = await listener.accept();
+    const echo = connection.readable.pipeTo(connection.writable);
+    const all = scope.move();
+    return {
+      run: (phases) => client.run(phases),
+      async [Symbol.asyncDispose]() {
+        await all.disposeAsync();
+        await echo;
+      },
+    };
+  },
+};

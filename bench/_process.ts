@@ -2,13 +2,21 @@
 
 /** A process that meets the others as often as each line of its input says. */
 
-import { ProcessBarrier } from "../process_barrier.ts";
+import { ProcessBarrier, type ProcessBarrierTransport } from "../process_barrier.ts";
+import { answer } from "./_answer.ts";
 
-await using barrier = await ProcessBarrier.connect(Deno.args[0]!);
-const decoder = new TextDecoder();
-for await (const chunk of Deno.stdin.readable) {
-  const phases = Number(decoder.decode(chunk));
-  for (let phase = 0; phase < phases; phase++) await barrier.wait();
-  await Deno.stdout.write(new TextEncoder().encode("met\n"));
-}
+const [path, transport, how] = Deno.args;
+const barrier = await ProcessBarrier.connect(path!, {
+  transport: transport as ProcessBarrierTransport,
+});
+await answer(
+  how === "waitSync"
+    ? (phases) => {
+      for (let phase = 0; phase < phases; phase++) barrier.waitSync();
+    }
+    : async (phases) => {
+      for (let phase = 0; phase < phases; phase++) await barrier.wait();
+    },
+);
 await barrier.arriveAndDrop();
+await barrier[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 # Copyright 2026 the Rendezvous authors. MIT license.
 
-"""Processes meet as often as each line of the input says."""
+"""Processes meet as often as each line of the input says: `multiprocessing_barrier.py PARTIES`."""
 
 import multiprocessing
 import sys

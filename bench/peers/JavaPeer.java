@@ -2,21 +2,28 @@
 
 import java.util.Scanner;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.Phaser;
 
-/** Threads meet as often as each line of the input says. */
-class CyclicBarrierPeer {
+/** Threads meet as often as each line of the input says: `java JavaPeer.java PARTIES BARRIER`. */
+class JavaPeer {
+  interface Meeting {
+    void await() throws Exception;
+  }
+
   static volatile int phases;
 
   public static void main(String[] args) throws Exception {
     int parties = Integer.parseInt(args[0]);
-    var barrier = new CyclicBarrier(parties);
+    Meeting meeting = args[1].equals("Phaser")
+        ? new Phaser(parties)::arriveAndAwaitAdvance
+        : new CyclicBarrier(parties)::await;
     var gate = new CyclicBarrier(parties + 1);
     for (int i = 0; i < parties; i++) {
       var thread = new Thread(() -> {
         try {
           for (;;) {
             gate.await();
-            for (int phase = 0; phase < phases; phase++) barrier.await();
+            for (int phase = 0; phase < phases; phase++) meeting.await();
             gate.await();
           }
         } catch (Exception error) {

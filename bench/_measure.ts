@@ -1,0 +1,77 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import type { Group } from "./_contenders.ts";
+import type { Meeting } from "./_program.ts";
+
+/** How often each contender runs. An odd number has a median. */
+const RUNS = 9;
+
+/** About how long each run takes, in ms. */
+const RUN = 40;
+
+/** What a contender was measured at, in nanoseconds a phase. */
+export interface Figures {
+  name: string;
+  kind: "ours" | "peer" | "floor";
+  median: number;
+  min: number;
+  max: number;
+}
+
+/** Lets all contenders of a group run in turn, so that a busy moment hits them all. */
+export async function measure(group: Group, signal: AbortSignal): Promise<Figures[]> {
+  await using scope = new AsyncDisposableStack();
+  const entrants = [];
+  for (const { name, kind, start } of group.contenders) {
+    const meeting = scope.use(await start(group.parties));
+    await meeting.run(1);
+    entrants.push({ name, kind, meeting, phases: 0, times: [] as number[] });
+  }
+  for (let i = 0; i < group.hogs; i++) scope.use(hog());
+  for (const entrant of entrants) entrant.phases = await calibrate(entrant.meeting, signal);
+  for (let run = 0; run < RUNS; run++) {
+    for (const { meeting, phases, times } of entrants) {
+      signal.throwIfAborted();
+      // Its parties and caches have cooled down while the others ran.
+      await meeting.run(Math.ceil(phases / 10));
+      times.push(await time(meeting, phases) * 1e6 / phases);
+    }
+  }
+  return entrants.map(({ name, kind, times }) => {
+    times.sort((a, b) => a - b);
+    return { name, kind, median: times[RUNS >> 1]!, min: times[0]!, max: times.at(-1)! };
+  });
+}
+
+/** How many phases make up a run: that many that even the fastest of three tries takes long enough. */
+export async function calibrate(meeting: Meeting, signal: AbortSignal): Promise<number> {
+  for (let phases = 2;; phases *= 4) {
+    const times = [];
+    for (let i = 0; i < 3; i++) {
+      signal.throwIfAborted();
+      times.push(await time(meeting, phases));
+    }
+    const took = Math.min(...times);
+    if (took > RUN / 4) return Math.ceil(Math.max(2, phases * RUN / took));
+  }
+}
+
+/** Measures how long a meeting takes for a number of phases, in ms. */
+export async function time(meeting: Meeting, phases: number): Promise<number> {
+  const start = performance.now();
+  await meeting.run(phases);
+  return performance.now() - start;
+}
+
+/** Starts a process that keeps a processor busy. */
+function hog(): AsyncDisposable {
+  const script = new URL("./_hog.ts", import.meta.url).pathname;
+  const args = ["run", "--quiet", script];
+  const child = new Deno.Command(Deno.execPath(), { args, stdin: "piped" }).spawn();
+  return {
+    async [Symbol.asyncDispose]() {
+      await child.stdin.close();
+      await child.status;
+    },
+  };
+}
