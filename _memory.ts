@@ -49,8 +49,11 @@ const MAX_MEMORIES = 8;
  */
 const OWNER_CHECK = 250;
 
-/** How often a waiter looks again, or lets others run, before it sleeps, should the clock not stop it first. */
-const SPINS = 10_000;
+/**
+ * How often a waiter looks again at once before it lets others run: where all may run at the same time, for what a
+ * phase takes if they do; else not at all.
+ */
+const PAUSES = 100;
 
 const pause: () => void = "pause" in Atomics ? () => Atomics.pause() : () => {};
 
@@ -221,10 +224,9 @@ export class Memory {
     const time = new BigInt64Array(2);
     return {
       pause(turn, parties) {
-        // Where all run at once, to yield would give their time to somebody else.
-        if (parties <= threads) pause();
+        if (parties <= threads && turn < PAUSES) pause();
         else sched_yield();
-        return turn < SPINS;
+        return true;
       },
       wait: (word, value, timeout) => {
         const ms = Math.min(timeout, OWNER_CHECK);

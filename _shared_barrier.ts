@@ -19,7 +19,8 @@ import type { BreakReason, Progress } from "./_errors.ts";
  *   21-22  SETTLED   in which epoch, by the count of resets, the last even and the last odd phase was settled
  *   23-24  FAILED    the phase whose action threw last, and the epoch that it was settled in
  *   25-26  UNEVEN    the last even and the last odd phase in which somebody withdrew or registered
- *      27  DEBT      what spinning in vain has cost lately, in units of what it saves when it pays
+ *      27  DEBT      what spinning in vain has cost and not saved since, in µs
+ *      28  RESUME    when they spin again, in ms of the clock, after the debt has become too high; 0: they do
  *   32-39  ENDED     how the last 8 epochs ended: epoch << 13 | arrived << 3 | reason
  *   40-47  ENDED_IN  the phase that was open then
  *   48-63            free for the owner
@@ -56,6 +57,7 @@ const SETTLED = 21;
 const FAILED = 23;
 const UNEVEN = 25;
 const DEBT = 27;
+const RESUME = 28;
 const ENDED = 32;
 const EPOCHS = 8;
 const ENDED_IN = 40;
@@ -167,8 +169,8 @@ export type Outcome = "passed" | BreakReason | undefined;
 /** How the threads, or the processes, that share the memory sleep and wake each other. */
 export interface Sleeper {
   /**
-   * One look of a waiter that spins, of `parties` in all, is in vain: lets a moment pass. Returns `false` when
-   * it should look no more.
+   * One look of a waiter that spins, of `parties` in all, was in vain: lets a moment pass. Returns `false` where
+   * nobody may spin.
    */
   pause(turn: number, parties: number): boolean;
   /** Blocks this thread until `word` is notified, unless it is not `value`, for `timeout` ms at most. */
@@ -188,32 +190,29 @@ interface Waiter {
 }
 
 /*
- * Spinning is fast on idle hardware threads, and ruinous where somebody else has to run for the phase to end.
- * So the barrier keeps a debt: a spin in vain adds what it has cost, one that paid takes off a part. The greater
- * the debt, the fewer phases spin: some in each interval, which is the power of two above the debt. It takes all
- * parties to be awake for any to find the others awake: so they share the debt, and the intervals are counted in
- * phases, that all spin in the same ones.
+ * Spinning is fast on idle hardware threads, and ruinous where somebody else has to run for the phase to end. So
+ * the barrier keeps an account: a spin in vain adds to the debt what it has cost, one that paid takes off what it
+ * saved, and when the debt becomes too high nobody spins for a while; then they start anew. It takes all parties
+ * to be awake for any to find the others awake: so they share the account.
  */
 
 /**
- * How many phases of an interval spin. In the first of them the others may still have to wake up; in the second
- * all are awake, and it shows whether that pays.
+ * The highest debt, in µs, and for how long nobody spins then, in ms: so spinning in vain takes 7 % of the time at
+ * most. Two parties that the system has put on one hardware thread, though another is idle, get apart while they
+ * sleep; then spinning pays again.
  */
-const PROBE = 2;
+const CREDIT = 4_000;
+const PAUSE = 50;
 
-/** What a spin that paid saves, in ms: to sleep and be woken takes 5 to 50 µs. */
-const SAVED_MS = 0.01;
-
-/** The highest debt. A machine that has become idle is noticed within twice as many phases. */
-const MAX_DEBT = 4_095;
+/** What a spin that paid saves, in µs: to sleep and be woken takes 5 to 100. */
+const SAVED = 10;
 
 /**
- * How long a party spins, in ms, and so how long it keeps its event loop from going on. It must be more than
- * waking takes, up to 100 µs on virtual machines, or no probe would find the others awake; where several parties
- * share a hardware thread, each must have had its turn.
+ * How long a party spins, in µs, and so for how long it keeps its event loop from going on. It must be more than
+ * waking takes, up to 100 µs on virtual machines, or nobody who spins would see the others come; where several
+ * parties share a hardware thread, each must have had its turn.
  */
-const SPIN_MS = 0.15;
-const MAX_SPIN_MS = 1;
+const SPIN = 150;
 
 /** After how many turns a spin is worth a look at the clock, which costs several. */
 const UNTIMED_TURNS = 50;
@@ -584,21 +583,22 @@ export class SharedBarrier {
   // Waiting
 
   /** Spins while that has paid lately, and says whether the phase of a ticket has passed. */
-  spin({ state, phase, recent, trips }: View): boolean {
+  spin({ state, recent, trips }: View): boolean {
     // Its own arrival released the phase.
     if (remainingOf(state) === 1 && !trips) return true;
     const { words } = this;
+    const resume = Atomics.load(words, RESUME);
+    if (resume !== 0 && this.#pauses(resume)) return false;
     const debt = Atomics.load(words, DEBT);
-    if (debt > 0 && (phase & intervalOf(debt) - 1) >= PROBE) return false;
     const parties = partiesOf(state);
-    const limit = Math.min(SPIN_MS * Math.max(1, parties / (4 * threads)), MAX_SPIN_MS);
+    const limit = SPIN * Math.max(1, parties / (4 * threads));
     let start = 0;
     for (let turn = 0;; turn++) {
       const now = Atomics.load(words, STATE);
       if ((now ^ state) & ENDING_MASK) {
-        const spent = turn <= UNTIMED_TURNS ? 0 : performance.now() - start;
-        if (spent > limit) this.#owe(debt, spent);
-        else if (debt > 0) Atomics.compareExchange(words, DEBT, debt, debt - 1 - (debt >> 3));
+        const spent = turn <= UNTIMED_TURNS ? 0 : (performance.now() - start) * 1e3;
+        if (spent > limit) this.#owe(debt + spent);
+        else if (debt > 0) Atomics.compareExchange(words, DEBT, debt, Math.max(debt - SAVED, 0));
         // Another count of phases, the same of resets, and less than a whole turn of those: it has passed.
         return now >>> RESETS_SHIFT === state >>> RESETS_SHIFT &&
           ((now ^ state) & COUNT_MASK << PHASES_SHIFT) !== 0 &&
@@ -606,18 +606,27 @@ export class SharedBarrier {
       }
       if (turn === UNTIMED_TURNS) start = performance.now();
       const timed = turn > UNTIMED_TURNS && turn % 16 === 0;
-      const late = timed && performance.now() - start > limit;
+      const late = timed && (performance.now() - start) * 1e3 > limit;
       if (!late && this.#sleeper.pause(turn, parties)) continue;
       // Where nobody may spin at all, nothing was learned.
-      if (turn > 0) this.#owe(debt, turn <= UNTIMED_TURNS ? 0 : performance.now() - start);
+      if (turn > 0) this.#owe(debt + limit);
       return false;
     }
   }
 
-  /** Adds to the debt: what several spent in the same phase counts once. */
-  #owe(debt: number, spent: number): void {
-    const next = Math.min(debt + 1 + Math.round(spent / SAVED_MS), MAX_DEBT);
-    Atomics.compareExchange(this.words, DEBT, debt, next);
+  /** Notes the debt after a spin in vain; what several spent in the same phase counts once. */
+  #owe(debt: number): void {
+    const { words } = this;
+    if (debt > CREDIT) Atomics.store(words, RESUME, Date.now() + PAUSE | 0 || 1);
+    Atomics.store(words, DEBT, debt > CREDIT ? 0 : Math.round(debt));
+  }
+
+  /** Whether nobody spins still. A clock that was set back makes no difference. */
+  #pauses(resume: number): boolean {
+    const left = resume - Date.now() | 0;
+    if (left > 0 && left <= PAUSE) return true;
+    Atomics.compareExchange(this.words, RESUME, resume, 0);
+    return false;
   }
 
   /** Blocks until the phase of a ticket has ended; returns nothing if the deadline comes first. */
@@ -766,10 +775,6 @@ export class SharedBarrier {
     Atomics.add(this.words, BELL, 1);
     this.#sleeper.notify(BELL);
   }
-}
-
-function intervalOf(debt: number): number {
-  return 1 << 32 - Math.clz32(Math.min(debt, MAX_DEBT));
 }
 
 const LAST_REASON = REASONS.length - 1 << REASON_SHIFT;

@@ -854,12 +854,6 @@ const LOST = BARRIER_WORDS;
 const SEATS = LOST + 32;
 const WORDS = SEATS + 256;
 
-/**
- * How often a waiter looks again before it sleeps, should the clock not stop it first: a look with its pause
- * takes 20 to 100 ns.
- */
-const SPINS = 10_000;
-
 const pause: () => void = "pause" in Atomics ? () => Atomics.pause() : ignore;
 
 // What is known of the seat of a party that may join.
@@ -1675,10 +1669,9 @@ export class Barrier implements BarrierHandle, Disposable {
 /** How threads sleep. A pending `waitAsync` does not keep the event loop alive, a timer does. */
 function sleeperOf(words: Int32Array<SharedArrayBuffer>): Sleeper {
   return {
-    pause(turn, parties) {
-      if (parties > threads || turn >= SPINS) return false;
-      pause();
-      return true;
+    pause(_turn, parties) {
+      if (parties <= threads) pause();
+      return parties <= threads;
     },
     wait: (word, value, timeout) => void Atomics.wait(words, word, value, timeout),
     async waitAsync(word, value) {
