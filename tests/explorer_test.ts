@@ -12,10 +12,20 @@ const more = Number(Deno.env.get("EXPLORE") ?? 0);
 
 const url = import.meta.resolve("../barrier.ts");
 
+/** Where resets multiply the states. */
+const HUGE = new Set([
+  "reset",
+  "two resets",
+  "stand-in",
+  "timeout and reset",
+  "reset, counts wrap",
+]);
+
 /** Two, or less where there are many states, so that the normal run takes seconds. */
-function preemptionsOf({ action, large = false, parties }: Scenario): number {
+function preemptionsOf({ title, action, large = false, parties }: Scenario): number {
   const many = parties > 2;
-  const less = Number(many && large) + Number(action !== undefined && (many || large));
+  const huge = HUGE.has(title) && !(many && large);
+  const less = Number(many && large || huge) + Number(action !== undefined && (many || large));
   return 2 - less + more;
 }
 

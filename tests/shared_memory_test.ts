@@ -580,6 +580,7 @@ for (const [what, write] of scribbles) {
         await mend();
       }
     },
+    10_000,
   );
 }
 
@@ -603,6 +604,7 @@ memoryTest(
     const wait = async () => (await client.ask({ do: "wait" })).ok as number;
     for (let phase = 0; phase < 3; phase++) await meet(wait, () => a.wait(), () => b.wait());
   },
+  5_000,
 );
 
 memoryTest(
@@ -1000,6 +1002,7 @@ test(
     assert(barrier.arrive()!.trips);
     const early = barrier.arrive()!;
     assertEquals([early.phase, barrier.block(early, 0)], [1, undefined]);
+    barrier.endTrip();
     assertEquals([barrier.arrived, barrier.completed], [1, 1]);
   },
 );
