@@ -639,45 +639,6 @@ export class AsyncBarrier implements Disposable {
     return inspect("AsyncBarrier", this, this.#broken?.reason);
   }
 
-  /**
-   * The names of those who have not arrived, for the messages of errors. The tasks of an event loop have
-   * none; a subclass that knows its parties can tell.
-   *
-   * @returns The names, none by default.
-   */
-  protected missing(): readonly string[] {
-    return [];
-  }
-
-  /**
-   * Breaks the barrier for a reason that a subclass sees: a party that is gone, or has left.
-   *
-   * @param reason The reason.
-   * @param note What happened, for the message.
-   */
-  protected break(reason: BreakReason, note: string): void {
-    this.#break(reason, { note });
-  }
-
-  /**
-   * The phase that arrivals join: the current one, or a later one while the action runs. For a subclass
-   * that knows its parties.
-   *
-   * @returns Its number, from 0.
-   */
-  protected get joining(): number {
-    return this.#open.number;
-  }
-
-  /**
-   * Why the barrier is broken, for a subclass that reports it.
-   *
-   * @returns The reason, `undefined` while the barrier is not broken.
-   */
-  protected get reason(): BreakReason | undefined {
-    return this.#broken?.reason;
-  }
-
   /** Throws if an arrival is refused. */
   #check(): void {
     if (this.#broken !== undefined) throw this.#broken;
@@ -778,7 +739,6 @@ export class AsyncBarrier implements Disposable {
       phase: phase.number,
       arrived: phase.arrivals.length,
       parties: phase.expected,
-      missing: this.missing(),
     };
   }
 }
