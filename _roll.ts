@@ -101,9 +101,9 @@ export class Roll extends SeatedBarrier {
     this.list(seat.index, name);
   }
 
-  /** Lets the party of a seat have the memory. */
-  share(seat: Seat, opened: boolean): void {
-    seat.shared = opened;
+  /** The party of a seat has the memory: from now on phases may end unseen. */
+  share(seat: Seat): void {
+    seat.shared = true;
     if (!this.alone) return;
     this.alone = false;
     if (this.#action !== undefined) this.vigil = () => this.#act();

@@ -51,7 +51,8 @@
  * For clients in other languages. Each side sends lines of JSON in UTF-8, of at most 16,384 bytes. A line
  * that cannot be understood ends the connection.
  *
- * The client asks, with an `id` of its choice, and `do` for what is asked. The first line must be `join`.
+ * The client asks, with an `id` of its choice, and `do` for what is asked. The first line must be `join`, unless
+ * it is `memory`.
  *
  * | `do` | with | answer `ok` |
  * |---|---|---|
@@ -64,7 +65,8 @@
  * | `"abort"` | `reason`?: text | null |
  * | `"reset"`, `"leave"` | | null |
  * | `"status"` | | `{ parties, arrived, phase, broken, reason?, missing, transport }`, where `missing` are names |
- * | `"memory"` | `version` | where the memory is, or null; the layout is private to this library |
+ * | `"memory"` | `version` | before `join`: where the memory is, or null; the layout is private to this library |
+ * | `"opened"` | | after `join`, by who has opened the memory: which seat is its own there, and more |
  *
  * The line `[0]` is short for `{"id":0,"do":"wait"}`, and is answered by the list
  * `[ok, parties, arrived, phase]` when it passes. Otherwise the server answers `{ id, ok, state }` or
@@ -584,6 +586,13 @@ export class ProcessBarrierServer implements AsyncDisposable {
   }
 
   #join(wire: Wire, { id, do: verb, version, name }: Message): void {
+    if (verb === "memory") {
+      const { memory, standing } = this.#roll;
+      const place = memory === undefined || version !== MEMORY_VERSION
+        ? null
+        : { path: memory.path, id: memory.id };
+      return wire.send({ id, ok: place, state: standing });
+    }
     if (verb !== "join") return wire.close();
     try {
       if (version !== VERSION) {
@@ -646,8 +655,8 @@ export class ProcessBarrierServer implements AsyncDisposable {
           message,
           (options) => roll.waitFor(message.phase as number, options),
         );
-      case "memory":
-        return this.#share(seat, message);
+      case "opened":
+        return this.#share(seat);
       case "cancel":
         return seat.pending.get(message.wait)?.(textOf(message.reason));
       case "register":
@@ -704,14 +713,11 @@ export class ProcessBarrierServer implements AsyncDisposable {
     }
   }
 
-  /** Tells a party where the memory is, if there is one; once it has opened that, its arrivals go there. */
-  #share(seat: Seat, { version, opened }: Message): unknown {
-    const { memory, timeout, acts } = this.#roll;
-    if (memory === undefined || opened !== true && version !== MEMORY_VERSION) return null;
-    // From now on phases may end unseen.
-    this.#roll.share(seat, opened === true);
-    const { path, id } = memory;
-    return { path, id, seat: seat.index, timeout: timeout === Infinity ? null : timeout, acts };
+  /** Has the arrivals of a party that has opened the memory go there. */
+  #share(seat: Seat): unknown {
+    const { timeout, acts } = this.#roll;
+    this.#roll.share(seat);
+    return { seat: seat.index, timeout: timeout === Infinity ? null : timeout, acts };
   }
 }
 
@@ -826,40 +832,48 @@ export class ProcessBarrier implements AsyncDisposable {
       );
       barrier.#wire.close();
     });
+    let memory: Memory | undefined;
     try {
       const request = { do: "join", version: VERSION };
+      // Before it takes a seat: to leave that again would break the barrier.
+      memory = transport === "socket" ? undefined : await barrier.#open(transport);
       const given = await barrier.#ask(name === undefined ? request : { ...request, name });
       barrier.#name = String(given);
-      if (transport !== "socket") await barrier.#share(transport);
+      if (memory !== undefined) barrier.#shared = await barrier.#share(memory);
       return barrier;
     } catch (error) {
       barrier.#wire.close();
+      memory?.close();
       throw error;
     } finally {
       disarm();
     }
   }
 
-  /** Has the arrivals of this party go through the memory of the server, if that can be had. */
-  async #share(transport: ProcessBarrierTransport): Promise<void> {
+  /** Opens the memory of the server, if that can be had. */
+  async #open(transport: ProcessBarrierTransport): Promise<Memory | undefined> {
     try {
       const refusal = whyNot();
       if (refusal !== undefined) throw refusal;
-      const answer = await this.#ask({ do: "memory", version: MEMORY_VERSION });
-      if (answer === null) {
-        const rule = "the server must be able to share its memory";
-        throw new Deno.errors.NotSupported(cannot("connect", rule, "a server without"));
+      const place = await this.#ask({ do: "memory", version: MEMORY_VERSION });
+      if (place === null) {
+        const rule = "the server must share its memory";
+        throw new Deno.errors.NotSupported(cannot("connect", rule, "a server that does not"));
       }
-      const { path, id, seat, timeout, acts } = answer as MemoryAnswer;
-      const memory = Memory.open(path, id, SEATED_WORDS);
-      const barrier = new SeatedBarrier(memory.words, memory.sleeper);
-      barrier.acts = acts;
-      memory.orphaned = () => barrier.loseTrip();
-      this.#shared = { memory, barrier, seat, timeout: timeout ?? Infinity };
-      await this.#ask({ do: "memory", opened: true });
+      const { path, id } = place as { path: unknown; id: unknown };
+      return Memory.open(String(path), String(id), SEATED_WORDS);
     } catch (error) {
       if (transport === "shared-memory" || this.#end !== undefined) throw error;
     }
+  }
+
+  /** Has the arrivals of this party go through the memory. */
+  async #share(memory: Memory): Promise<Shared> {
+    const { seat, timeout, acts } = await this.#ask({ do: "opened" }) as Opened;
+    const barrier = new SeatedBarrier(memory.words, memory.sleeper);
+    barrier.acts = acts;
+    memory.orphaned = () => barrier.loseTrip();
+    return { memory, barrier, seat, timeout: timeout ?? Infinity };
   }
 
   /**
@@ -1439,10 +1453,8 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 }
 
-/** What a server tells of its memory. */
-interface MemoryAnswer {
-  path: string;
-  id: string;
+/** What a server tells a party that has opened its memory. */
+interface Opened {
   seat: number;
   timeout: number | null;
   acts: boolean;

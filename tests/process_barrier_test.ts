@@ -1024,7 +1024,7 @@ async function silence(scope: Scope): Promise<{ path: string; taken: Promise<Den
 
 test("ProcessBarrier.connect() times out where nobody answers", async (scope) => {
   const { path, taken } = await silence(scope);
-  const error = await failure(ProcessBarrier.connect(path, { timeout: 5 }));
+  const error = await failure(ProcessBarrier.connect(path, { timeout: 5, transport: "socket" }));
   isNamed(error, "TimeoutError");
   assertEquals(
     error.message,
