@@ -80,6 +80,7 @@ export class Roll extends SeatedBarrier {
     this.#action = action;
     this.alone = true;
     this.acts = action !== undefined;
+    this.alike = true;
     this.found(parties);
     this.#addSeats(parties);
   }
@@ -179,8 +180,11 @@ export class Roll extends SeatedBarrier {
       this.list(next.index, next.name);
     }
     // What was written over by somebody is made anew.
-    if (this.parties === this.seats.length) return;
-    this.found(this.seats.length);
+    if (this.parties !== this.seats.length) {
+      this.mend(this.seats.length);
+    }
+    this.anchor();
+    this.relist(this.seats);
     this.alarm();
   }
 

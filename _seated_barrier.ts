@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { arm } from "./_cancel.ts";
+import { arm, type Cancellation } from "./_cancel.ts";
 import { checkInteger, checkOptions, checkSignal, checkTimeout } from "./_check.ts";
 import { decodeError, isBy, textOf, type WireError } from "./_protocol.ts";
 import {
@@ -157,20 +157,23 @@ export class SeatedBarrier extends SharedBarrier {
       if (outcome === undefined) dismiss = this.attend(ticket, settle);
       else settle(outcome);
     };
-    if (timeout < Infinity || signal !== undefined) {
-      disarm = arm(timeout, signal, (why) => {
-        dismiss();
-        if (why === "aborted") {
-          if (this.giveUp(ticket, seat, onCancel, signal!.reason)) return reject(signal!.reason);
-        } else {
-          const error = this.timeOut(ticket, timeout, onCancel, seat);
-          if (error !== undefined) return reject(error);
-        }
-        // The phase is settled, and only its action keeps this party: success wins.
-        stay();
-      });
+    const cancel = (why: Cancellation) => {
+      dismiss();
+      if (why === "aborted") {
+        if (this.giveUp(ticket, seat, onCancel, signal!.reason)) return reject(signal!.reason);
+      } else {
+        const error = this.timeOut(ticket, timeout, onCancel, seat);
+        if (error !== undefined) return reject(error);
+      }
+      // The phase is settled, and only its action keeps this party: success wins.
+      stay();
+    };
+    // It may have aborted since the arrival, and tells nobody any more.
+    if (signal?.aborted) cancel("aborted");
+    else {
+      if (timeout < Infinity || signal !== undefined) disarm = arm(timeout, signal, cancel);
+      stay();
     }
-    stay();
     return promise;
   }
 
@@ -193,7 +196,11 @@ export class SeatedBarrier extends SharedBarrier {
     seat: number,
   ): DOMException | undefined {
     const view = this.cancel(ticket, "timeout", onCancel, seat);
-    if (view === undefined) return undefined;
+    if (view === undefined) {
+      // The server may know of no action.
+      this.alarm();
+      return undefined;
+    }
     const error = timeoutError(timeout, { ...progressOf(view), missing: this.missingIn(view) });
     if (onCancel === "withdraw") this.unmark(seat, ticket);
     return error;
@@ -259,6 +266,13 @@ export class SeatedBarrier extends SharedBarrier {
     this.#bytes.set(bytes, 4 * (start + NAME));
     this.words[start + NAME_LENGTH] = bytes.length;
     Atomics.store(this.words, start + LISTED, 1);
+  }
+
+  /** Says again who the parties are. */
+  relist(seats: readonly { index: number; name: string }[]): void {
+    const most = Math.max(0, ...seats.map(({ index }) => index + 1));
+    if (this.seated < most) Atomics.store(this.words, SEATED, most);
+    for (const { index, name } of seats) this.list(index, name);
   }
 
   /** Takes a seat from a party that has dropped. */

@@ -12,7 +12,7 @@ import type { BreakReason, Progress } from "./_errors.ts";
  *   word   name      holds
  *       0  STATE     see below
  *      16  MAGIC     what tells a barrier from other memory
- *      17  SLEEPERS  how many may be asleep; none: nobody need be woken
+ *      17  SLEEPERS  whether somebody may be asleep; if not, nobody need be woken
  *      18  BELL      how often they were woken: what they sleep on
  *      19  PHASES    a recent count of completed phases
  *      20  RESETS    a recent count of resets
@@ -232,6 +232,8 @@ export class SharedBarrier {
   #attending: Promise<void> | undefined;
   /** Whether a phase that is full has an action to be run before it is released. */
   acts = false;
+  /** Whether all who share the memory know whether there is an action. */
+  alike = false;
   /** Whether nobody else has the memory: then only what is done here ends a phase. */
   alone = false;
   /** Is told of every ending, and keeps those who may wake this barrier awake. */
@@ -266,7 +268,10 @@ export class SharedBarrier {
       const resets = Atomics.load(words, RESETS);
       // The counts only grow: they belong to this state if they were the same before it as after.
       if (phases === this.#phases && resets === this.#resets) {
-        if (remainingOf(state) > partiesOf(state) || (state & REASON_MASK) > LAST_REASON) {
+        if (
+          remainingOf(state) > partiesOf(state) || (state & REASON_MASK) > LAST_REASON ||
+          this.alike && !this.acts && state & TRIPPING
+        ) {
           this.#condemn(state);
           continue;
         }
@@ -288,7 +293,7 @@ export class SharedBarrier {
     const counts = state & ~(-1 >>> 32 - PHASES_SHIFT);
     const parties = partiesOf(state);
     const lost = brokenBy(counts | parties << PARTIES_SHIFT | parties, "lost");
-    if (this.#swap(state, lost)) this.wake();
+    if (this.#swap(state, lost)) this.alarm();
   }
 
   #swap(state: number, next: number): boolean {
@@ -391,7 +396,7 @@ export class SharedBarrier {
       if (!(state & TRIPPING)) return this.break("lost");
       const ended = state & ~TRIPPING;
       if (this.#swap(state, state & REASON_MASK ? ended : brokenBy(ended, "lost"))) {
-        return this.wake();
+        return this.alarm();
       }
     }
   }
@@ -406,7 +411,7 @@ export class SharedBarrier {
     for (;;) {
       const state = Atomics.load(this.words, STATE);
       if (state & REASON_MASK) return;
-      if (this.#swap(state, brokenBy(state, reason))) return this.wake();
+      if (this.#swap(state, brokenBy(state, reason))) return this.alarm();
     }
   }
 
@@ -427,7 +432,25 @@ export class SharedBarrier {
       this.#lift(ENDED + resets % EPOCHS, resets << 13 | arrived << 3 | reason);
       this.#lift(ENDED_IN + resets % EPOCHS, phase);
       end(view);
-      if (this.#swap(state, mended(state))) return this.wake();
+      if (this.#swap(state, mended(state))) return this.alarm();
+    }
+  }
+
+  /** Lifts the counts beside STATE, should they not have been when they had to be. */
+  anchor(): void {
+    const { resets } = this.look();
+    const { completed } = this;
+    this.#lift(RESETS, resets - resets % LIFT_EVERY);
+    this.#lift(PHASES, completed - completed % LIFT_EVERY);
+  }
+
+  /** Begins a new epoch with that many parties, whatever was written over the barrier. */
+  mend(parties: number): void {
+    for (;;) {
+      const { state, resets } = this.look();
+      if (resets % LIFT_EVERY === 0) this.#lift(RESETS, resets);
+      const counts = state & ~((1 << PHASES_SHIFT) - 1);
+      if (this.#swap(state, mended(counts | parties << PARTIES_SHIFT | parties))) return;
     }
   }
 
@@ -472,7 +495,11 @@ export class SharedBarrier {
     if (ahead > 0 && (same || ticket.watches)) return "passed";
     if (view.state & TRIPPING && ahead === 0) return undefined;
     const reason = reasonOf(view.state);
-    if (same && reason === undefined) return undefined;
+    if (same && reason === undefined) {
+      // A ticket of a phase that is not open yet: somebody has written over the counts.
+      const future = !ticket.watches && ahead < (view.state & TRIPPING ? -1 : 0);
+      return future ? "lost" : undefined;
+    }
     const failed = Atomics.load(words, FAILED) >>> 0 === ticket.phase &&
       Atomics.load(words, FAILED + 1) >>> 0 === ticket.resets;
     if (failed) return "action";
@@ -482,7 +509,9 @@ export class SharedBarrier {
     const ended = Atomics.load(words, ENDED + slot);
     const endedIn = Atomics.load(words, ENDED_IN + slot);
     if (this.remembers(ticket)) {
-      return ahead > 0 && (endedIn - ticket.phase | 0) > 0 ? "passed" : REASONS[ended & 7];
+      return ahead > 0 && (endedIn - ticket.phase | 0) > 0
+        ? "passed"
+        : REASONS[ended & 7] ?? "lost";
     }
     // It slept through so many resets that nobody knows how its epoch ended.
     const settled = Atomics.load(words, SETTLED + ticket.phase % 2) >>> 0;
@@ -586,6 +615,8 @@ export class SharedBarrier {
   spin({ state, recent, trips }: View): boolean {
     // Its own arrival released the phase.
     if (remainingOf(state) === 1 && !trips) return true;
+    // What ends first then is the phase before, which looks the same.
+    if (state & TRIPPING) return false;
     const { words } = this;
     const resume = Atomics.load(words, RESUME);
     if (resume !== 0 && this.#pauses(resume)) return false;
@@ -632,36 +663,33 @@ export class SharedBarrier {
   /** Blocks until the phase of a ticket has ended; returns nothing if the deadline comes first. */
   block(ticket: View, deadline: number): Outcome {
     if (ticket.watches === undefined && this.spin(ticket)) return "passed";
-    const { words } = this;
-    Atomics.add(words, SLEEPERS, 1);
-    try {
-      for (;;) {
-        // Read before the look: whatever it does not show will ring the bell.
-        const bell = Atomics.load(words, BELL);
-        const outcome = this.outcome(ticket, this.look());
-        if (outcome !== undefined) return outcome;
-        const left = deadline === Infinity ? Infinity : deadline - performance.now();
-        if (left <= 0) return undefined;
-        this.#sleeper.wait(BELL, bell, left);
-      }
-    } finally {
-      Atomics.sub(words, SLEEPERS, 1);
+    for (;;) {
+      const bell = this.#listen();
+      const outcome = this.outcome(ticket, this.look());
+      if (outcome !== undefined) return outcome;
+      const left = deadline === Infinity ? Infinity : deadline - performance.now();
+      if (left <= 0) return undefined;
+      this.#sleeper.wait(BELL, bell, left);
     }
   }
 
   /** Blocks until no action runs. */
   blockTrip(): void {
-    const { words } = this;
-    Atomics.add(words, SLEEPERS, 1);
-    try {
-      for (;;) {
-        const bell = Atomics.load(words, BELL);
-        if (!this.tripping) return;
-        this.#sleeper.wait(BELL, bell, Infinity);
-      }
-    } finally {
-      Atomics.sub(words, SLEEPERS, 1);
+    for (;;) {
+      const bell = this.#listen();
+      if (!this.tripping) return;
+      this.#sleeper.wait(BELL, bell, Infinity);
     }
+  }
+
+  /**
+   * What to sleep on after one more look: whatever that does not show will ring the bell. The bell is read before
+   * SLEEPERS is set: who rings clears that first, so if that clears it here, the bell has changed.
+   */
+  #listen(): number {
+    const bell = Atomics.load(this.words, BELL);
+    Atomics.store(this.words, SLEEPERS, 1);
+    return bell;
   }
 
   /** As `block`, but the thread goes on; returns nothing if it is cancelled first. */
@@ -721,6 +749,14 @@ export class SharedBarrier {
     this.words[SLEEPERS] = 0;
   }
 
+  /** Gives up all who wait here, and what would cancel them. */
+  forsake(): void {
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter);
+      waiter.settle("aborted");
+    }
+  }
+
   /** A copy of the memory, of all that is still asked for without it. */
   protected copy(): Int32Array {
     const copy = new Int32Array(this.words.length);
@@ -731,21 +767,16 @@ export class SharedBarrier {
   async #attend(): Promise<void> {
     // Many a phase ends before this thread has done what it is at.
     await null;
-    const { words } = this;
-    if (this.#watched && !this.alone) {
-      Atomics.add(words, SLEEPERS, 1);
-      for (;;) {
-        const bell = Atomics.load(words, BELL);
-        this.#settle();
-        if (!this.#watched || this.alone) break;
-        await this.#sleeper.waitAsync(BELL, bell);
-      }
-      Atomics.sub(words, SLEEPERS, 1);
+    while (this.#watched && !this.alone) {
+      const bell = this.#listen();
+      this.#settle();
+      if (!this.#watched || this.alone) break;
+      await this.#sleeper.waitAsync(BELL, bell);
     }
     this.#attending = undefined;
   }
 
-  /** Wakes everybody, for one who may have died before it did. */
+  /** Wakes everybody, whoever may have died after it said that it would. */
   alarm(): void {
     if (!this.alone) this.#ring();
     this.#settle();
@@ -772,6 +803,7 @@ export class SharedBarrier {
   }
 
   #ring(): void {
+    Atomics.store(this.words, SLEEPERS, 0);
     Atomics.add(this.words, BELL, 1);
     this.#sleeper.notify(BELL);
   }

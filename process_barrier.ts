@@ -817,6 +817,8 @@ export class ProcessBarrier implements AsyncDisposable {
     checkSignal("connect", signal);
     checkChoice("connect", "transport", transport, TRANSPORTS);
     signal?.throwIfAborted();
+    const refusal = transport === "shared-memory" ? whyNot() : undefined;
+    if (refusal !== undefined) throw refusal;
     const conn = await dial(path);
     if (signal?.aborted) {
       conn.close();
@@ -839,7 +841,7 @@ export class ProcessBarrier implements AsyncDisposable {
       memory = transport === "socket" ? undefined : await barrier.#open(transport);
       const given = await barrier.#ask(name === undefined ? request : { ...request, name });
       barrier.#name = String(given);
-      if (memory !== undefined) barrier.#shared = await barrier.#share(memory);
+      if (memory !== undefined) await barrier.#share(memory, transport);
       return barrier;
     } catch (error) {
       barrier.#wire.close();
@@ -860,7 +862,7 @@ export class ProcessBarrier implements AsyncDisposable {
         const rule = "the server must share its memory";
         throw new Deno.errors.NotSupported(cannot("connect", rule, "a server that does not"));
       }
-      const { path, id } = place as { path: unknown; id: unknown };
+      const { path, id } = Object(place) as { path?: unknown; id?: unknown };
       return Memory.open(String(path), String(id), SEATED_WORDS);
     } catch (error) {
       if (transport === "shared-memory" || this.#end !== undefined) throw error;
@@ -868,12 +870,18 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   /** Has the arrivals of this party go through the memory. */
-  async #share(memory: Memory): Promise<Shared> {
-    const { seat, timeout, acts } = await this.#ask({ do: "opened" }) as Opened;
-    const barrier = new SeatedBarrier(memory.words, memory.sleeper);
-    barrier.acts = acts;
-    memory.orphaned = () => barrier.loseTrip();
-    return { memory, barrier, seat, timeout: timeout ?? Infinity };
+  async #share(memory: Memory, transport: ProcessBarrierTransport): Promise<void> {
+    try {
+      const { seat, timeout, acts } = await this.#ask({ do: "opened" }) as Opened;
+      const barrier = new SeatedBarrier(memory.words, memory.sleeper);
+      barrier.acts = acts;
+      barrier.alike = true;
+      memory.orphaned = () => barrier.loseTrip();
+      this.#shared = { memory, barrier, seat, timeout: timeout ?? Infinity };
+    } catch (error) {
+      if (transport === "shared-memory" || this.#end !== undefined) throw error;
+      memory.close();
+    }
   }
 
   /**
@@ -929,14 +937,16 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   /** As {@linkcode ProcessBarrier.wait}, through the memory. */
-  #meet(shared: Shared, options: WaitOptions | undefined): Promise<number> {
+  #meet(shared: Shared, options: WaitOptions | undefined, late = false): Promise<number> {
     try {
       const { timeout = shared.timeout, signal, onCancel } = checkWait(options);
       if (this.#turn !== undefined) return this.#turn.then(() => this.#meet(shared, options));
-      if (signal?.aborted && !this.#dropped) return this.#refuse(signal, onCancel);
+      if (signal?.aborted && !this.#dropped && !late) return this.#refuse(signal, onCancel);
       const ticket = this.#enter(shared);
       const { barrier } = shared;
-      if (ticket === undefined) return barrier.parkTrip().then(() => this.#meet(shared, options));
+      if (ticket === undefined) {
+        return this.#hold(barrier.parkTrip()).then(() => this.#meet(shared, options, true));
+      }
       // Time and again the event loop has its turn, however fast the phases pass.
       if (++this.#streak < MAX_STREAK && barrier.spin(ticket)) {
         return Promise.resolve(barrier.numberOf(ticket, shared.seat));
@@ -1120,6 +1130,7 @@ export class ProcessBarrier implements AsyncDisposable {
     const shared = this.#shared;
     if (shared !== undefined && this.#end === undefined) {
       while (this.#turn !== undefined) await this.#turn;
+      if (this.#end !== undefined) throw this.#end;
       return await this.#hold(shared.barrier.waitFor(phase, options));
     }
     if (signal?.aborted) {
@@ -1353,18 +1364,25 @@ export class ProcessBarrier implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
-    const disarm = arm(FAREWELL, undefined, () => this.#wire.close());
+    const shared = this.#shared;
+    const note = `"${this.#name}" has left`;
+    const disarm = arm(FAREWELL, undefined, () => {
+      // The server stands still, but it may run again, and end the action of a phase that is settled.
+      if (!this.#dropped) shared?.barrier.breakBy(shared.seat, { reason: "aborted", note });
+      this.#finish(brokenError("aborted", this.#now, { note }));
+      this.#wire.close();
+    });
     try {
       if (!this.#dropped) await this.#ask({ do: "leave" });
     } catch {
       // The server is gone, and with it all that had to be told.
     }
     disarm();
-    this.#finish(brokenError("aborted", this.#now, { note: `"${this.#name}" has left` }));
+    this.#finish(brokenError("aborted", this.#now, { note }));
     this.#wire.close();
-    const shared = this.#shared;
     if (shared === undefined) return;
     await shared.barrier.detach();
+    shared.barrier.forsake();
     shared.memory.close();
   }
 

@@ -101,7 +101,7 @@ const mutations: Mutation[] = [
   {
     name: "looks before it reads the bell",
     from: "this.#sleeper.wait(BELL, bell, left);",
-    to: "this.#sleeper.wait(BELL, Atomics.load(words, BELL), left);",
+    to: "this.#sleeper.wait(BELL, Atomics.load(this.words, BELL), left);",
     scenario: "plain, 2 parties",
   },
   {
@@ -112,8 +112,8 @@ const mutations: Mutation[] = [
   },
   {
     name: "does not count itself as asleep",
-    from: "Atomics.add(words, SLEEPERS, 1);\n    try {\n      for (;;) {\n        // Read",
-    to: "try {\n      for (;;) {\n        // Read",
+    from: "Atomics.store(this.words, SLEEPERS, 1);",
+    to: "",
     scenario: "plain, 2 parties",
   },
   {
@@ -169,6 +169,12 @@ const mutations: Mutation[] = [
     from: "if (view.state & TRIPPING && ahead === 0) return undefined;",
     to: 'if (view.state & TRIPPING && ahead === 0) return "passed";',
     scenario: "plain, 2 parties, action runs",
+  },
+  {
+    name: "rings before it takes the word of who sleeps",
+    from: "Atomics.store(this.words, SLEEPERS, 0);\n    Atomics.add(this.words, BELL, 1);",
+    to: "Atomics.add(this.words, BELL, 1);\n    Atomics.store(this.words, SLEEPERS, 0);",
+    scenario: "plain, 3 parties",
   },
   {
     name: "drops a party without its arrival",
