@@ -22,6 +22,8 @@ const FUTEX_WAKE = 1;
 
 const O_RDWR = 2;
 const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const O_NOCTTY = 0o400;
 const SEEK_END = 2;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
@@ -154,7 +156,8 @@ export class Memory {
   /** Opens what another process created, and told the place and identity of. */
   static open(path: string, id: string, words: number): Memory {
     const bytes = bytesOf(words);
-    return Memory.#over((libc) => libc.open(cString(path), O_RDWR | O_CLOEXEC, 0), (libc, file) => {
+    const flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    return Memory.#over((libc) => libc.open(cString(path), flags, 0), (libc, file) => {
       if (file < 0) {
         const rule = "the memory of the server must be within reach";
         throw new Deno.errors.NotFound(cannot("share memory", rule, show(path)));
@@ -179,7 +182,12 @@ export class Memory {
   ): Memory {
     const refusal = whyNot();
     if (refusal !== undefined) throw refusal;
-    libc ??= openLibrary();
+    try {
+      libc ??= openLibrary();
+    } catch (cause) {
+      const rule = `the system must have ${LIBC}`;
+      throw new Deno.errors.NotSupported(`Cannot share memory as ${rule}`, { cause });
+    }
     users++;
     const file = open(libc.symbols);
     try {

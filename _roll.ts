@@ -45,6 +45,9 @@ export class Seat {
   }
 }
 
+/** A phase whose action runs. */
+type Trip = Pick<View, "phase" | "resets">;
+
 /** Checks what a roll is made of. */
 export function checkRoll(
   parties: unknown,
@@ -207,13 +210,10 @@ export class Roll extends SeatedBarrier {
   }
 
   async end(): Promise<void> {
-    const { words, memory } = this;
+    // Nobody will be told of the end of an action that runs.
+    if (this.tripping) this.loseTrip();
     await this.detach();
-    if (memory === undefined) return;
-    // Whoever is blocked there waits for an action that nobody will tell of its end.
-    const left = new SeatedBarrier(words, memory.sleeper);
-    if (left.tripping) left.loseTrip();
-    memory.close();
+    this.memory?.close();
   }
 
   protected override copy(): Int32Array {
@@ -245,27 +245,36 @@ export class Roll extends SeatedBarrier {
   #act(): void {
     if (this.#acting || !this.tripping) return;
     this.#acting = true;
+    const { tripped } = this;
     try {
       const result = this.#action!();
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
-        Promise.resolve(result).then(() => this.#acted(), (error) => this.#failed(error));
+        Promise.resolve(result).then(
+          () => this.#acted(tripped),
+          (error) => this.#failed(tripped, error),
+        );
       } else {
-        this.#acted();
+        this.#acted(tripped);
       }
     } catch (error) {
-      this.#failed(error);
+      this.#failed(tripped, error);
     }
   }
 
-  #acted(): void {
+  /** Whether the action still has its phase: parties who took this process for dead have lost it. */
+  #ends({ phase, resets }: Trip): boolean {
     this.#acting = false;
-    this.endTrip();
+    return this.tripping && this.tripped.phase === phase && this.tripped.resets === resets;
+  }
+
+  #acted(trip: Trip): void {
+    if (this.#ends(trip)) this.endTrip();
     this.#act();
   }
 
-  #failed(value: unknown): void {
-    this.#acting = false;
-    this.#thrown = { value, phase: this.completed };
+  #failed(trip: Trip, value: unknown): void {
+    if (!this.#ends(trip)) return this.#act();
+    this.#thrown = { value, phase: trip.phase };
     this.noteThrown(encodeError(value));
     this.failTrip();
   }

@@ -224,7 +224,7 @@ export class SeatedBarrier extends SharedBarrier {
 
   /** The error of a party that did not pass. */
   brokenError(ticket: View, reason: BreakReason): BrokenBarrierError {
-    const why = this.#why(ticket);
+    const why = this.#why(ticket, reason);
     const threw = this.#read(ticket, noteOf(ticket, THREW)) as WireError | undefined;
     const noted = this.#read(ticket, noteOf(ticket, MISSING));
     const progress = this.progress(ticket);
@@ -235,7 +235,7 @@ export class SeatedBarrier extends SharedBarrier {
     if (reason === "action") {
       return brokenError(reason, progress, threw === undefined ? {} : { cause: threw.message });
     }
-    const { note, cause } = why?.reason === reason ? why : {} as Partial<Why>;
+    const { note, cause } = why ?? {};
     const details = cause === undefined ? {} : { cause };
     if (note !== undefined) return brokenError(reason, progress, { ...details, note });
     // Who breaks it by that reason says which party it is, unless nobody is left to say.
@@ -325,9 +325,9 @@ export class SeatedBarrier extends SharedBarrier {
   }
 
   #claim(view: View, who: number, why: Why): boolean {
+    this.#write(view, whyPart(who), why);
     const claim = Atomics.load(this.words, CLAIMS + view.resets % EPOCHS);
     if (claim !== NEVER && claimOf(view, claim & MAX_PARTIES) === claim) return false;
-    this.#write(view, whyPart(who), why);
     return this.#claimed(view, claim, claimOf(view, who));
   }
 
@@ -336,10 +336,15 @@ export class SeatedBarrier extends SharedBarrier {
   }
 
   /** Why the epoch of a ticket was broken, by whoever said so. */
-  #why(ticket: View): Why | undefined {
+  #why(ticket: View, reason: BreakReason): Why | undefined {
     const claim = Atomics.load(this.words, CLAIMS + ticket.resets % EPOCHS);
-    if (claim === NEVER || claimOf(ticket, claim & MAX_PARTIES) !== claim) return undefined;
-    return this.#read(ticket, whyPart(claim & MAX_PARTIES)) as Why | undefined;
+    const said = claim !== NEVER && claimOf(ticket, claim & MAX_PARTIES) === claim
+      ? this.#read(ticket, whyPart(claim & MAX_PARTIES)) as Why | undefined
+      : undefined;
+    if (said?.reason === reason) return said;
+    // The server may have come second with its word, and first with what it did.
+    const server = this.#read(ticket, whyPart(SERVER)) as Why | undefined;
+    return server?.reason === reason ? server : undefined;
   }
 
   /** Notes what the action threw. */

@@ -1027,7 +1027,7 @@ export class ProcessBarrier implements AsyncDisposable {
     }
     if (this.#turn !== undefined) {
       throw new DOMException(
-        "Cannot block as what was asked for before must have been awaited",
+        cannot("block", "what was asked for before must have been awaited", "pending"),
         "InvalidStateError",
       );
     }
@@ -1380,10 +1380,16 @@ export class ProcessBarrier implements AsyncDisposable {
     disarm();
     this.#finish(brokenError("aborted", this.#now, { note }));
     this.#wire.close();
-    if (shared === undefined) return;
-    await shared.barrier.detach();
-    shared.barrier.forsake();
-    shared.memory.close();
+    await this.#release();
+  }
+
+  /** Gives the memory back. */
+  async #release(): Promise<void> {
+    if (this.#shared === undefined) return;
+    const { barrier, memory } = this.#shared;
+    await barrier.detach();
+    barrier.forsake();
+    memory.close();
   }
 
   /** How the barrier stands, as far as is known here. */
@@ -1463,6 +1469,7 @@ export class ProcessBarrier implements AsyncDisposable {
     this.#asked.clear();
     // Nobody runs an action or tells who is lost any more. In the memory, too, all get one outcome.
     if (orphaned && !this.#dropped) this.#shared?.barrier.loseTrip();
+    if (orphaned) this.#release();
     for (const reject of this.#held) setImmediate(reject, error);
   }
 
