@@ -6,7 +6,7 @@ import type { Meeting } from "./_program.ts";
 /** How often each contender runs. An odd number has a median. */
 const RUNS = 9;
 
-/** About how long each run takes, in ms. */
+/** About how long each run takes at the least, in ms. */
 const RUN = 40;
 
 /** What a contender was measured at, in nanoseconds a phase. */
@@ -43,16 +43,24 @@ export async function measure(group: Group, signal: AbortSignal): Promise<Figure
   });
 }
 
-/** How many phases make up a run: that many that even the fastest of three tries takes long enough. */
+/**
+ * How many phases make up a run: so many that even the fastest of three tries takes long enough, and that telling
+ * all parties to begin, which with dozens of processes takes tens of ms, does not count.
+ */
 export async function calibrate(meeting: Meeting, signal: AbortSignal): Promise<number> {
-  for (let phases = 2;; phases *= 4) {
+  const fastest = async (phases: number) => {
     const times = [];
     for (let i = 0; i < 3; i++) {
       signal.throwIfAborted();
       times.push(await time(meeting, phases));
     }
-    const took = Math.min(...times);
-    if (took > RUN / 4) return Math.ceil(Math.max(2, phases * RUN / took));
+    return Math.min(...times);
+  };
+  const telling = await fastest(1);
+  const run = Math.max(RUN, 20 * telling);
+  for (let phases = 2;; phases *= 4) {
+    const took = await fastest(phases) - telling;
+    if (took > run / 4) return Math.ceil(Math.max(2, phases * run / took));
   }
 }
 
