@@ -43,7 +43,7 @@ const ID_WORDS = 4;
  * runtime has for calls that block, 32 in Deno: with all of them asleep, no file could be read, and nobody
  * would arrive any more.
  */
-const MAX_MEMORIES = 8;
+const MAX_MEMORIES = 16;
 
 /**
  * After how long a thread that sleeps looks whether the process that owns the memory lives, in ms. Nothing else

@@ -43,8 +43,8 @@
  * there they check: whoever writes over it can break the barrier, confuse its counts or delay the others, but
  * make nobody crash or read elsewhere. Of `timeout`s each party has its own clock.
  *
- * A process may hold eight barriers and parties in shared memory: each that sleeps off the event loop takes one
- * of the threads by which the runtime reads files, too. The ninth is on the socket.
+ * A process may hold sixteen barriers and parties in shared memory: each that sleeps off the event loop takes one
+ * of the threads by which the runtime reads files, too. The next is on the socket.
  *
  * ### The wire
  *

@@ -33,7 +33,8 @@ const PEERS = ["#3a87d8", "#2f9e75", "#a371f7", "#5bb0c4", "#8a8f3c", "#c470a9"]
 const NS_LABEL = "datum.value >= 1e9 ? datum.value / 1e9 + ' s' : " +
   "datum.value >= 1e6 ? datum.value / 1e6 + ' ms' : " +
   "datum.value >= 1e3 ? datum.value / 1e3 + ' µs' : datum.value + ' ns'";
-const BYTES_LABEL = "datum.value >= 1024 ? datum.value / 1024 + ' KiB' : datum.value + ' B'";
+const BYTES_LABEL =
+  "datum.value >= 1048576 ? datum.value / 1048576 + ' MiB' : datum.value >= 1024 ? datum.value / 1024 + ' KiB' : datum.value + ' B'";
 
 /** Draws what a phase costs, each kind of party in a panel of its own. */
 export function drawResults(results: Result[]): Promise<string> {
@@ -155,14 +156,14 @@ export function drawGrowth(points: Point[]): Promise<string> {
     mark: { type: "line", strokeWidth: 2, point: { size: 35 } },
   });
   const decades = [10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
-  const kibi = [256, 1024, 4096, 16384, 65536];
+  const sizes = [256, 2 ** 12, 2 ** 16, 2 ** 20, 2 ** 24];
   return draw({
     data: { values: points },
     spacing: 30,
     hconcat: [
       y("nsAPhase", "Time of a phase", NS_LABEL, decades),
       y("nsAParty", "Time of a phase, per party", NS_LABEL, decades),
-      y("bytesAParty", "Memory, per party", BYTES_LABEL, kibi, [256, 65536]),
+      y("bytesAParty", "Memory, per party", BYTES_LABEL, sizes, [256, 2 ** 24]),
     ] as never,
   });
 }

@@ -40,7 +40,7 @@ export const unshared: string | undefined = whyNot()?.message;
 
 function processes(
   name: string,
-  { transports, blocks = false }: { transports: Transport[]; blocks?: boolean },
+  { transports, blocks = false }: { transports: ProcessBarrierTransport[]; blocks?: boolean },
   connect: (path: string, name: string) => Promise<Member>,
   lose?: (party: Party) => Promise<void>,
 ): Adapter {
@@ -80,7 +80,7 @@ function processes(
 }
 
 /** Server and parties in one process. */
-export const connections = (transport: Transport): Adapter =>
+export const connections = (transport: ProcessBarrierTransport): Adapter =>
   processes(`one process, ${transport}`, { transports: [transport] }, async (path, name) => {
     const barrier = await ProcessBarrier.connect(path, { name, transport });
     return {

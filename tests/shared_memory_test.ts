@@ -33,7 +33,7 @@ type Scope = AsyncDisposableStack;
 const SHARED = "shared-memory";
 
 /** How many barriers and parties a process may have in shared memory. */
-const MOST = 8;
+const MOST = 16;
 
 /** The numbers of the system call `futex`. */
 const FUTEX = /^(202|98) /;
