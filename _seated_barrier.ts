@@ -213,7 +213,13 @@ export class SeatedBarrier extends SharedBarrier {
     checkInteger("wait for a phase", "phase", phase, 0, 2 ** 32 - 1);
     checkTimeout("wait for a phase", timeout);
     checkSignal("wait for a phase", signal);
-    const ticket: View = { ...this.look(), phase, watches: true };
+    const now = this.look();
+    const ticket: View = { ...now, phase, watches: true };
+    // Whoever comes when it is broken is told the first reason, as an arrival is.
+    const reason = reasonOf(now.state);
+    if (reason !== undefined && !signal?.aborted && (phase - now.phase | 0) >= 0) {
+      throw this.brokenError(ticket, reason);
+    }
     const outcome = await this.park(ticket, timeout, signal);
     if (outcome === "passed") return;
     if (outcome !== undefined) throw this.brokenError(ticket, outcome);
@@ -227,7 +233,7 @@ export class SeatedBarrier extends SharedBarrier {
     const why = this.#why(ticket, reason);
     const threw = this.#read(ticket, noteOf(ticket, THREW)) as WireError | undefined;
     const noted = this.#read(ticket, noteOf(ticket, MISSING));
-    const progress = this.progress(ticket);
+    const progress = this.progress(ticket, reason);
     const view = this.look();
     if (view.resets === ticket.resets) progress.missing = this.missingIn(view);
     else if (this.remembers(ticket, view) && Array.isArray(noted)) progress.missing = noted;

@@ -21,6 +21,7 @@ import type { BreakReason, Progress } from "./_errors.ts";
  *   25-26  UNEVEN    the last even and the last odd phase in which somebody withdrew or registered
  *      27  DEBT      what spinning in vain has cost and not saved since, in µs
  *      28  RESUME    when they spin again, in ms of the clock, after the debt has become too high; 0: they do
+ *   29-30  ERAS      how often somebody did in that phase
  *   32-39  ENDED     how the last 8 epochs ended: epoch << 13 | arrived << 3 | reason
  *   40-47  ENDED_IN  the phase that was open then
  *   48-63            free for the owner
@@ -58,6 +59,7 @@ const FAILED = 23;
 const UNEVEN = 25;
 const DEBT = 27;
 const RESUME = 28;
+const ERAS = 29;
 const ENDED = 32;
 const EPOCHS = 8;
 const ENDED_IN = 40;
@@ -97,11 +99,13 @@ export const MAX_PARTIES: number = REMAINING_MASK;
  *   word  holds
  *    0-1  the last even phase that it arrived in, and resets << 10 | remaining as they were then
  *    2-3  the same for the last odd phase
+ *    6-7  in which era of these phases it arrived: after how many withdrew or registered
  *
  * A seat begins at a cache line of its own, and only its party writes here, just before it arrives: so what
  * those who pass read of it is what it was when the phase was settled.
  */
 const SEAT_MARK_WORDS = 2;
+const SEAT_ERAS = 6;
 
 /** Where the seats are, in words, of a barrier whose parties have them. */
 export interface Seats {
@@ -459,7 +463,7 @@ export class SharedBarrier {
     for (;;) {
       const { state, phase } = this.look();
       checkMost(partiesOf(state) + count, MAX_PARTIES);
-      if (this.#seats) Atomics.store(this.words, UNEVEN + phase % 2, phase);
+      if (this.#seats !== undefined) this.#unsettle(phase);
       if (this.#swap(state, state + (count << PARTIES_SHIFT | count))) return phase;
     }
   }
@@ -478,7 +482,7 @@ export class SharedBarrier {
       }
       const { state, phase } = view;
       const withdraws = onCancel === "withdraw";
-      if (withdraws && seat !== undefined) Atomics.store(this.words, UNEVEN + phase % 2, phase);
+      if (withdraws && seat !== undefined) this.#unsettle(phase);
       if (!this.#swap(state, withdraws ? state + 1 : brokenBy(state, why))) continue;
       this.wake();
       return view;
@@ -524,7 +528,7 @@ export class SharedBarrier {
   }
 
   /** How far the phase of a ticket came, for the error of one who did not pass. */
-  progress(ticket: View): Progress {
+  progress(ticket: View, reason: BreakReason): Progress {
     const progress = progressOf(ticket);
     const slot = ticket.resets % EPOCHS;
     const ended = Atomics.load(this.words, ENDED + slot);
@@ -533,7 +537,7 @@ export class SharedBarrier {
     if (view.resets === ticket.resets) return progressOf(view);
     if (this.remembers(ticket, view)) {
       progress.arrived = ended >> 3 & REMAINING_MASK;
-      if (ticket.watches) progress.phase = endedIn >>> 0;
+      if (ticket.watches && reason !== "action") progress.phase = endedIn >>> 0;
     } else {
       progress.arrived++;
     }
@@ -571,11 +575,32 @@ export class SharedBarrier {
     return start + seat * stride + phase % 2 * SEAT_MARK_WORDS;
   }
 
+  #eraOf(seat: number, phase: number): number {
+    const { start, stride } = this.#seats!;
+    return start + seat * stride + SEAT_ERAS + phase % 2;
+  }
+
+  #isUneven(phase: number): boolean {
+    return Atomics.load(this.words, UNEVEN + phase % 2) >>> 0 === phase;
+  }
+
+  /** Notes that somebody is about to withdraw or register: who arrives from now on is of a new era. */
+  #unsettle(phase: number): void {
+    if (!this.#isUneven(phase)) {
+      Atomics.store(this.words, ERAS + phase % 2, 0);
+      Atomics.store(this.words, UNEVEN + phase % 2, phase);
+    }
+    Atomics.add(this.words, ERAS + phase % 2, 1);
+  }
+
   /** Notes that the party of a seat is about to arrive: before it does, for those who come after it. */
   #mark(seat: number, { state, phase, resets }: View): void {
     const mark = this.#markOf(seat, phase);
     this.words[mark] = phase;
     this.words[mark + 1] = resets << PARTIES_SHIFT | remainingOf(state);
+    this.words[this.#eraOf(seat, phase)] = this.#isUneven(phase)
+      ? this.words[ERAS + phase % 2]!
+      : 0;
   }
 
   /** How many had yet to arrive when the party of a seat did, in that phase and epoch; 0 if it has not. */
@@ -600,11 +625,16 @@ export class SharedBarrier {
   numberOf(ticket: View, seat?: number): number {
     const own = remainingOf(ticket.state);
     if (seat === undefined) return own - 1;
-    if (Atomics.load(this.words, UNEVEN + ticket.phase % 2) >>> 0 !== ticket.phase) return own - 1;
+    const { phase } = ticket;
+    if (!this.#isUneven(phase)) return own - 1;
+    const era = this.words[this.#eraOf(seat, phase)]!;
     let later = 0;
     for (let other = 0; other < this.seated; other++) {
       const remaining = this.markIn(other, ticket);
-      if (remaining > 0 && (remaining < own || remaining === own && other > seat)) later++;
+      if (remaining === 0) continue;
+      const eras = this.words[this.#eraOf(other, phase)]! - era;
+      const after = eras || own - remaining || other - seat;
+      if (after > 0) later++;
     }
     return later;
   }

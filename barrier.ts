@@ -1618,7 +1618,7 @@ export class Barrier implements BarrierHandle, Disposable {
 
   #brokenError(ticket: View, reason: BreakReason): BrokenBarrierError {
     const details = reason === "lost" ? { note: `"${lostName(this.#words)}" is gone` } : {};
-    return brokenError(reason, this.#shared.progress(ticket), details);
+    return brokenError(reason, this.#shared.progress(ticket, reason), details);
   }
 
   #watchTimeout(timeout: number, phase: number): DOMException {

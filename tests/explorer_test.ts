@@ -174,7 +174,7 @@ const mutations: Mutation[] = [
     name: "rings before it takes the word of who sleeps",
     from: "Atomics.store(this.words, SLEEPERS, 0);\n    Atomics.add(this.words, BELL, 1);",
     to: "Atomics.add(this.words, BELL, 1);\n    Atomics.store(this.words, SLEEPERS, 0);",
-    scenario: "plain, 3 parties",
+    scenario: "drop, 3 parties",
   },
   {
     name: "drops a party without its arrival",

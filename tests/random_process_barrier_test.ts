@@ -350,5 +350,5 @@ async function run({ setting, steps }: Program): Promise<void> {
 }
 
 test("ProcessBarrier() does in random programs what its contract says", async () => {
-  await fc.assert(fc.asyncProperty(program, run), parameters(600));
+  await fc.assert(fc.asyncProperty(program, run), parameters(400));
 }, { deadline: 600_000 });
