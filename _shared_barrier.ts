@@ -537,7 +537,9 @@ export class SharedBarrier {
     if (view.resets === ticket.resets) return progressOf(view);
     if (this.remembers(ticket, view)) {
       progress.arrived = ended >> 3 & REMAINING_MASK;
-      if (ticket.watches && reason !== "action") progress.phase = endedIn >>> 0;
+      // One who watches is told of the phase that failed, or was open then.
+      const failed = Atomics.load(this.words, FAILED);
+      if (ticket.watches) progress.phase = (reason === "action" ? failed : endedIn) >>> 0;
     } else {
       progress.arrived++;
     }
