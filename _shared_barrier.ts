@@ -818,7 +818,9 @@ export class SharedBarrier {
   #settle(): void {
     if (this.#waiters.size > 0) {
       const view = this.look();
-      for (const waiter of this.#waiters) {
+      // Several phases may have ended since the last look: who waited for an earlier one goes on first.
+      const inOrder = [...this.#waiters].sort((a, b) => a.ticket.phase - b.ticket.phase | 0);
+      for (const waiter of inOrder) {
         const outcome = this.outcome(waiter.ticket, view);
         if (outcome === undefined) continue;
         this.#waiters.delete(waiter);
