@@ -204,11 +204,12 @@ export class Roll extends SeatedBarrier {
     this.alarm();
   }
 
-  /** Breaks the barrier as its server ends, and gives the memory back. */
+  /** Breaks the barrier, as its server ends. */
   close(): void {
     this.breakBy(SERVER, { reason: "aborted", note: "the server was disposed" });
   }
 
+  /** Gives the memory back. */
   async end(): Promise<void> {
     // Nobody will be told of the end of an action that runs.
     if (this.tripping) this.loseTrip();
