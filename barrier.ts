@@ -1011,8 +1011,9 @@ export class Barrier implements BarrierHandle, Disposable {
     this.#timeout = timeout;
     if (parties === ATTACH) return;
     this.#words.fill(0);
-    this.#words.set(crypto.getRandomValues(new Int32Array(2)), ID);
     this.#shared.found(parties);
+    // After that, which clears these words too.
+    this.#words.set(crypto.getRandomValues(new Int32Array(2)), ID);
     if (locks !== undefined && "waitAsync" in Atomics) {
       watchJoins(new WeakRef(this), this.#words);
       forgotten.register(this, this.#words);

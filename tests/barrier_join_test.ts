@@ -80,6 +80,32 @@ for (const [how, end] of Object.entries(ends)) {
   });
 }
 
+for (const [name, likeness] of [["resize-1", "the same name"], ["resize-2", "another name"]]) {
+  test(`Barrier.join() breaks no other barrier than its own, though ${likeness} joined there`, async (scope) => {
+    const own = watched(scope, 2);
+    const other = watched(scope, 2);
+    const victim = await joiner(scope, own, "resize-1");
+    const bystander = await joiner(scope, other, name);
+    victim.worker.terminate();
+    const error = await assertRejects(() => own.waitAsync(), BrokenBarrierError);
+    assertEquals(error.reason, "lost");
+    assertStringIncludes(error.message, '"resize-1" is gone');
+
+    const numbers = await Promise.all([bystander.tell("wait"), other.waitAsync()]);
+    assertEquals(numbers.sort(), [0, 1]);
+
+    const next = failure(other.waitAsync());
+    bystander.worker.terminate();
+    assertStringIncludes(String(await next), `"${name}" is gone`);
+    own.reset();
+    const replacement = await joiner(scope, own, "resize-1");
+    assertEquals(
+      (await Promise.all([replacement.tell("wait"), own.waitAsync()])).sort(),
+      [0, 1],
+    );
+  });
+}
+
 test("Barrier.join() does not take a party that dropped, or was disposed, for lost", async (scope) => {
   const barrier = watched(scope, 3);
   const first = await joiner(scope, barrier);
