@@ -1532,9 +1532,13 @@ export class Barrier implements BarrierHandle, Disposable {
     const { signal } = this.#watch;
     if (signal.aborted) return false;
     const seats = seatsOf(this.#words);
-    const { held = [] } = await locks!.query();
+    const joined: number[] = [];
     for (let seat = 0; seat < Barrier.MAX_PARTIES; seat++) {
-      if (watched.has(seat) || Atomics.load(seats, seat) < JOINED) continue;
+      if (!watched.has(seat) && Atomics.load(seats, seat) >= JOINED) joined.push(seat);
+    }
+    // Only now, as a party takes its lock before its seat shows that it has joined: who has none has ended.
+    const { held = [] } = await locks!.query();
+    for (const seat of joined) {
       const prefix = lockPrefix(this.#words, seat);
       const lock = held.find(({ name }) => name?.startsWith(prefix))?.name;
       const name = lock?.slice(prefix.length) ?? `party ${seat}`;

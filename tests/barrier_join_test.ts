@@ -4,6 +4,10 @@ import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } f
 import { Barrier, BrokenBarrierError } from "../mod.ts";
 import { failure, test, turn, until } from "./_harness.ts";
 
+/** The words of a barrier with its id, and how often a party has joined. */
+const ID = 48;
+const JOINS = 50;
+
 /** A barrier whose watch over its parties has ended when the test does. */
 function watched(scope: AsyncDisposableStack, parties: number): Barrier {
   const barrier = new Barrier(parties);
@@ -105,6 +109,68 @@ for (const [name, likeness] of [["resize-1", "the same name"], ["resize-2", "ano
     );
   });
 }
+
+test("Barrier.join() does not take a living party for lost that joins while the locks are listed", async (scope) => {
+  const { locks } = navigator as unknown as { locks: { query(): Promise<unknown> } };
+  const original = locks.query.bind(locks);
+  const listed = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  // The first list, which has the lock of the first party only, comes when the second has joined, too.
+  locks.query = async () => {
+    Reflect.deleteProperty(locks, "query");
+    const list = await original();
+    listed.resolve();
+    await goOn.promise;
+    return list;
+  };
+  scope.defer(() => void Reflect.deleteProperty(locks, "query"));
+  scope.defer(() => goOn.resolve());
+  const barrier = watched(scope, 3);
+  const joins = new Int32Array(barrier.buffer, 4 * JOINS, 1);
+  const first = joiner(scope, barrier, "first");
+  await listed.promise;
+  const second = joiner(scope, barrier, "second");
+  await until(() => Atomics.load(joins, 0) === 2, "the second has joined");
+  goOn.resolve();
+  const parties = await Promise.all([first, second]);
+
+  const numbers = [...parties.map((party) => party.tell("wait")), barrier.waitAsync()];
+  assertEquals((await Promise.all(numbers)).sort(), [0, 1, 2]);
+  const next = failure(barrier.waitAsync());
+  parties[1]!.worker.terminate();
+  assertStringIncludes(String(await next), '"second" is gone');
+});
+
+test("Barrier.join() breaks the barrier as its worker ends before anybody has seen it join", async (scope) => {
+  const barrier = watched(scope, 2);
+  const joins = new Int32Array(barrier.buffer, 4 * JOINS, 1);
+  const id = new Int32Array(barrier.buffer, 4 * ID, 2).join(" ");
+  const { locks } = navigator as unknown as {
+    locks: { query(): Promise<{ held: { name: string }[] }> };
+  };
+  const original = locks.query.bind(locks);
+  scope.defer(() => void Reflect.deleteProperty(locks, "query"));
+  const worker = new Worker(new URL("./_joiner.ts", import.meta.url), { type: "module" });
+  // The locks are listed when the worker has joined, and has ended.
+  locks.query = async () => {
+    assertEquals(Atomics.load(joins, 0), 1);
+    worker.terminate();
+    const ended = async () => !(await original()).held.some(({ name }) => name.includes(id));
+    await until(ended, "the end of the worker");
+    Reflect.deleteProperty(locks, "query");
+    return await original();
+  };
+  worker.postMessage({ barrier });
+  const error = await assertRejects(() => barrier.waitAsync(), BrokenBarrierError);
+  assertEquals(error.reason, "lost");
+  assertStringIncludes(error.message, '"party 0" is gone');
+  barrier.reset();
+  const replacement = await joiner(scope, barrier);
+  assertEquals(
+    (await Promise.all([replacement.tell("wait"), barrier.waitAsync()])).sort(),
+    [0, 1],
+  );
+});
 
 test("Barrier.join() does not take a party that dropped, or was disposed, for lost", async (scope) => {
   const barrier = watched(scope, 3);
