@@ -715,7 +715,11 @@ export class ProcessBarrierServer implements AsyncDisposable {
 
   /** Has the arrivals of a party that has opened the memory go there. */
   #share(seat: Seat): unknown {
-    const { timeout, acts } = this.#roll;
+    const { memory, timeout, acts } = this.#roll;
+    if (memory === undefined) {
+      const rule = "the server must share its memory";
+      throw new Deno.errors.NotSupported(cannot("open the memory", rule, "a server that does not"));
+    }
     this.#roll.share(seat);
     return { seat: seat.index, timeout: timeout === Infinity ? null : timeout, acts };
   }

@@ -280,6 +280,24 @@ memoryTest(
   },
 );
 
+// Where there are no permissions to share memory, this runs as well.
+test("ProcessBarrierServer without memory answers who says that it has opened it, and lives on", async (scope) => {
+  const owner = await Owner.start(scope, 2, { transport: "socket" });
+  const client = scope.use(await RawClient.connect(owner.path));
+  await client.ask({ do: "join", version: 1, name: "client" });
+  const a = await join(scope, owner, "a", "socket");
+  const waiting = quiet(a.wait());
+  assertEquals((await client.ask({ do: "opened" })).error, {
+    name: "NotSupported",
+    message: "Cannot open the memory as the server must share its memory: " +
+      "current value is a server that does not",
+  });
+  const { ok } = await client.ask({ do: "wait" });
+  assertEquals([ok as number, await waiting].sort(), [0, 1]);
+  const { broken, transport } = await a.status();
+  assertEquals([broken, transport], [false, "socket"]);
+});
+
 // A server that tells something else
 
 /** Answers as a server of one party does, but for where its memory is. */
