@@ -207,6 +207,8 @@ export class Roll extends SeatedBarrier {
   /** Breaks the barrier, as its server ends. */
   close(): void {
     this.breakBy(SERVER, { reason: "aborted", note: "the server was disposed" });
+    // Should it have been broken already, those whose phase passed before that have yet to be told.
+    this.alarm();
   }
 
   /** Gives the memory back. */

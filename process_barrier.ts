@@ -1132,9 +1132,13 @@ export class ProcessBarrier implements AsyncDisposable {
     checkTimeout("wait for a phase", timeout);
     checkSignal("wait for a phase", signal);
     const shared = this.#shared;
-    if (shared !== undefined && this.#end === undefined) {
+    if (shared !== undefined) {
       while (this.#turn !== undefined) await this.#turn;
-      if (this.#end !== undefined) throw this.#end;
+      if (this.#end !== undefined) {
+        // What has passed in the memory has passed.
+        if ((phase - shared.barrier.completed | 0) < 0) return;
+        throw this.#end;
+      }
       return await this.#hold(shared.barrier.waitFor(phase, options));
     }
     if (signal?.aborted) {
@@ -1473,6 +1477,8 @@ export class ProcessBarrier implements AsyncDisposable {
     this.#asked.clear();
     // Nobody runs an action or tells who is lost any more. In the memory, too, all get one outcome.
     if (orphaned && !this.#dropped) this.#shared?.barrier.loseTrip();
+    // Whoever waits there is told first how its phase ended: it may have passed while this process stood still.
+    this.#shared?.barrier.alarm();
     if (orphaned) this.#release();
     for (const reject of this.#held) setImmediate(reject, error);
   }

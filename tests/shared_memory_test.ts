@@ -759,6 +759,126 @@ memoryTest(
   },
 );
 
+/** Has memory that is made meanwhile wake no event loop before the function that is returned is called. */
+async function delayed<T>(make: () => Promise<T>): Promise<[made: T, wake: () => void]> {
+  const { create, open } = Memory;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const delay = (memory: Memory) => {
+    const { sleeper } = memory;
+    const { waitAsync } = sleeper;
+    sleeper.waitAsync = async (word, value) => {
+      await waitAsync(word, value);
+      await promise;
+    };
+    return memory;
+  };
+  Memory.create = (...args) => delay(create.apply(Memory, args));
+  Memory.open = (...args) => delay(open.apply(Memory, args));
+  try {
+    return [await make(), resolve];
+  } finally {
+    Object.assign(Memory, { create, open });
+  }
+}
+
+const serverEnds: Record<string, (owner: Owner, other: ProcessBarrier) => Promise<void>> = {
+  "is killed": (owner) => owner.kill(),
+  "is killed, and the barrier is broken": async (owner, other) => {
+    await other.abort("why");
+    await owner.kill();
+  },
+};
+
+for (const [how, end] of Object.entries(serverEnds)) {
+  memoryTest(
+    `ProcessBarrier.wait() passes if the last has arrived, though it wakes after its server ${how}`,
+    async (scope) => {
+      const owner = await Owner.start(scope, 2);
+      const [a, wake] = await delayed(() => join(scope, owner, "a"));
+      scope.defer(wake);
+      const b = await join(scope, owner, "b");
+      const waiting = quiet(a.wait());
+      const watching = quiet(a.waitFor(0));
+      const next = failure(a.waitFor(1));
+      await until(() => b.arrived === 1, "a has arrived");
+      assertEquals(await b.wait(), 0);
+      await end(owner, b);
+      assertEquals(await waiting, 1);
+      await watching;
+      assertInstanceOf(await next, BrokenBarrierError);
+      for (const party of [a, b]) {
+        isBroken(await failure(party.wait()), "lost");
+        await party.waitFor(0);
+        isBroken(await failure(party.waitFor(1)), "lost");
+      }
+    },
+  );
+}
+
+memoryTest(
+  "ProcessBarrier.wait() passes if the last has arrived, though it wakes after its server is disposed of",
+  async (scope) => {
+    const server = await listen(scope, 2);
+    const [a, wake] = await delayed(() => join(scope, server, "a"));
+    scope.defer(wake);
+    const b = await join(scope, server, "b");
+    const { end } = await enter(server, () => a.wait());
+    const watching = quiet(a.waitFor(0));
+    assertEquals(await b.wait(), 0);
+    await server[Symbol.asyncDispose]();
+    assertEquals(await end, 1);
+    await watching;
+    for (const party of [a, b]) {
+      isBroken(await failure(party.wait()), "aborted", "the server was disposed");
+      await party.waitFor(0);
+      isBroken(await failure(party.waitFor(1)), "aborted", "the server was disposed");
+    }
+  },
+);
+
+memoryTest(
+  "ProcessBarrierServer[Symbol.asyncDispose]() tells who is on the socket what has passed in the memory",
+  async (scope) => {
+    const [server, wake] = await delayed(() => listen(scope, 2));
+    scope.defer(wake);
+    const a = await join(scope, server, "a", "socket");
+    const b = await join(scope, server, "b");
+    const { end } = await enter(server, () => a.wait());
+    const watching = quiet(server.waitFor(0));
+    // In one go: the server's event loop has no turn before its end.
+    const passing = b.wait();
+    const aborting = b.abort("why");
+    const disposal = server[Symbol.asyncDispose]();
+    assertEquals(await end, 1);
+    await watching;
+    assertEquals(await passing, 0);
+    await aborting;
+    wake();
+    await disposal;
+    isBroken(await failure(a.wait()), "aborted", "the server was disposed");
+  },
+);
+
+for (const wait of ["wait", "waitSync"]) {
+  memoryTest(
+    `ProcessBarrier.${wait}() passes if the last has arrived, though its process stands still until its server has ended`,
+    async (scope) => {
+      const server = await listen(scope, 2);
+      const [a] = await spawn(scope, server, "a");
+      const b = await join(scope, server, "b");
+      const { end } = await enter(server, () => a!.call<number>(wait));
+      a!.child.kill("SIGSTOP");
+      assertEquals(await b.wait(), 0);
+      await server[Symbol.asyncDispose]();
+      a!.child.kill("SIGCONT");
+      assertEquals(await end, 1);
+      for (const error of [await failure(a!.wait()), await failure(b.wait())]) {
+        isBroken(error, "aborted", "the server was disposed");
+      }
+    },
+  );
+}
+
 memoryTest("ProcessBarrier.waitSync() is freed when its server is disposed of", async (scope) => {
   const server = await listen(scope, 3);
   const [a, b] = await spawn(scope, server, "a", "b") as [ProcessParty, ProcessParty];
