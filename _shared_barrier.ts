@@ -730,7 +730,11 @@ export class SharedBarrier {
     const now = this.outcome(ticket, this.look());
     if (signal?.aborted) return now === "passed" ? now : undefined;
     if (now !== undefined) return now;
-    const dismiss = this.attend(ticket, resolve);
+    const dismiss = this.attend(ticket, (outcome) => {
+      // Where parties share a signal, the first that is told may break the barrier before the next is told.
+      const cancelled = signal?.aborted && outcome !== "passed" && outcome !== "action";
+      resolve(cancelled ? undefined : outcome);
+    });
     const disarm = arm(timeout, signal, () => {
       dismiss();
       resolve(this.outcome(ticket, this.look()));

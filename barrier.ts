@@ -1210,9 +1210,10 @@ export class Barrier implements BarrierHandle, Disposable {
         throw why === "aborted" ? signal!.reason : timeoutError(timeout, progressOf(view));
       }
       outcome = await this.#shared.park(ticket, Infinity);
+      // Where parties share a signal, each gets its reason, and not only the one that was told first.
+      const own = why === "aborted" && outcome !== "passed" && outcome !== "action";
+      if (own) throw signal!.reason;
     }
-    // Where parties share a signal, each gets its reason, and not only the one that was told first.
-    if (outcome !== "passed" && outcome !== "action" && signal?.aborted) throw signal.reason;
     return this.#conclude(ticket, outcome);
   }
 

@@ -381,6 +381,44 @@ test("Barrier.waitAsync() leaves no timer and no listener, however it ends", asy
   }
 });
 
+for (const breaks of ["abort", "reset"] as const) {
+  for (const place of ["its handle", "another handle"]) {
+    test(`Barrier.waitAsync() is told of ${breaks}() at ${place}, though its signal aborts after that`, async () => {
+      for (const onCancel of ["break", "withdraw"] as const) {
+        const barrier = new Barrier(3);
+        const controller = new AbortController();
+        const waiting = failure(barrier.waitAsync({ signal: controller.signal, onCancel }));
+        const other = failure(barrier.waitAsync());
+        (place === "its handle" ? barrier : Barrier.from(barrier))[breaks]();
+        controller.abort("mine");
+        const reason = breaks === "abort" ? "aborted" : "reset";
+        assertEquals(reasonOf(await waiting), reason);
+        assertEquals(reasonOf(await other), reason);
+
+        barrier.reset();
+        const numbers = [barrier.waitAsync(), barrier.waitAsync(), barrier.waitAsync()];
+        assertEquals(await Promise.all(numbers), [2, 1, 0]);
+      }
+    });
+  }
+}
+
+test("Barrier.waitAsync() gives each who shares a signal its reason, whoever breaks the barrier by it", async () => {
+  for (const onCancel of ["break", "withdraw"] as const) {
+    const barrier = new Barrier(4);
+    const controller = new AbortController();
+    const { signal } = controller;
+    // Told first, as another party would be, and before the others are.
+    signal.addEventListener("abort", () => barrier.abort());
+    const waiting = [1, 2].map(() => failure(barrier.waitAsync({ signal, onCancel })));
+    const other = failure(barrier.waitAsync());
+    controller.abort("mine");
+    assertEquals(await Promise.all(waiting), ["mine", "mine"]);
+    assertEquals(reasonOf(await other), "aborted");
+    assertEquals(reasonOf(await failure(barrier.waitAsync())), "aborted");
+  }
+});
+
 test("Barrier.waitAsync() leaves no sleeper when it is cancelled", async () => {
   const barrier = new Barrier(2);
   const words = new Int32Array(barrier.buffer);
