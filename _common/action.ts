@@ -1,0 +1,33 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import type { BarrierAction } from "./options.ts";
+
+/** How an action ended: with what it threw, if it did. */
+export type ActionEnd = { thrown?: { error: unknown } };
+
+/**
+ * Runs an action, and calls `end` when it has ended: at once if it is not async. Once `signal` has aborted, what
+ * the action does or throws changes nothing, and `end` is not called.
+ */
+export function runAction(
+  action: BarrierAction,
+  signal: AbortSignal,
+  end: (ended: ActionEnd) => void,
+): void {
+  const unlessCancelled = (ended: ActionEnd) => {
+    if (!signal.aborted) end(ended);
+  };
+  const onThrow = (error: unknown) => unlessCancelled({ thrown: { error } });
+  let result: unknown;
+  try {
+    result = action(signal);
+  } catch (error) {
+    return onThrow(error);
+  }
+  if (isThenable(result)) Promise.resolve(result).then(() => unlessCancelled({}), onThrow);
+  else unlessCancelled({});
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
+}

@@ -1,0 +1,46 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import type { BreakReason } from "./errors.ts";
+
+/** How a barrier stands at one moment. */
+export interface Snapshot {
+  /** How many parties must arrive to complete a phase. */
+  readonly parties: number;
+  /** How many have arrived in the open phase: all of them while its action runs. */
+  readonly arrived: number;
+  /** The lowest phase that has not ended, from 0. */
+  readonly phase: number;
+  /** Whether the barrier is broken, and so refuses arrivals. */
+  readonly broken: boolean;
+  /** Why it is broken, if it is. */
+  readonly reason: BreakReason | undefined;
+  /** The names of the parties that have not arrived. Those without a name are not listed. */
+  readonly missing: readonly string[];
+}
+
+/** How many names a message lists. */
+const MAX_NAMES = 16;
+
+/** `"a", "b" and 3 more` */
+export function nameList(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_NAMES).map((name) => JSON.stringify(name)).join(", ");
+  return names.length > MAX_NAMES ? `${shown} and ${names.length - MAX_NAMES} more` : shown;
+}
+
+/** `3 of 5 arrived, missing "a" and 1 without a name` */
+export function describe(
+  { arrived, parties, missing }: Pick<Snapshot, "arrived" | "parties" | "missing">,
+): string {
+  const counts = `${arrived} of ${parties} arrived`;
+  if (missing.length === 0) return counts;
+  const unnamed = parties - arrived - missing.length;
+  return `${counts}, missing ${nameList(missing)}` +
+    (unnamed > 0 ? ` and ${unnamed} without a name` : "");
+}
+
+/** How `console.log` shows a barrier: `AsyncBarrier { 2/3 arrived, phase 7 }`. */
+export function inspect(name: string, snapshot: Omit<Snapshot, "missing" | "broken">): string {
+  const { parties, arrived, phase, reason } = snapshot;
+  const state = reason === undefined ? `${arrived}/${parties} arrived` : `broken: ${reason}`;
+  return `${name} { ${state}, phase ${phase} }`;
+}

@@ -1,0 +1,66 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import type { Parking } from "./parking.ts";
+import { ENDING_MASK } from "./state.ts";
+
+/*
+ * Spinning is fast where all parties run at the same time, and ruinous where somebody else has to run for the phase to
+ * end. So a party spins for a bounded time, and backs off when that was in vain: the next 1, 3, 7 … 63 phases it
+ * sleeps at once, then it tries again. It must keep trying: two threads that sleep and wake each other on one
+ * processor get apart only by spinning.
+ */
+
+/** How many hardware threads there are. */
+export const threads: number = globalThis.navigator?.hardwareConcurrency ?? 1;
+
+/** How long a party spins, in µs: longer than a wake-up takes, so that who spins sees the others come. */
+const SPIN = 50;
+
+/** After how many turns a spin is worth a look at the clock, which costs two turns. */
+const UNTIMED_TURNS = 30;
+
+/** The most phases in which a party sleeps at once, after spins in vain. */
+const MAX_BACK_OFF = 63;
+
+const pause: () => void = "pause" in Atomics
+  ? () => (Atomics as { pause(): void }).pause()
+  : () => {};
+
+/** How one handle spins. */
+export class Spinner {
+  readonly #parking: Parking;
+  /** In how many phases it still sleeps at once, and in how many after the next spin in vain. */
+  #skip = 0;
+  #backOff = 1;
+
+  constructor(parking: Parking) {
+    this.#parking = parking;
+  }
+
+  /** Spins until the phase or the reason in the low half of a state changes, for a bounded time. */
+  spin(words: Int32Array, word: number, low: number, parties: number): void {
+    const crowded = parties > threads;
+    const yields = crowded && this.#parking.yield !== undefined;
+    // Where more parties than threads cannot yield, whoever spins keeps somebody else from arriving.
+    if (crowded && !yields) return;
+    if (this.#skip > 0) {
+      this.#skip--;
+      return;
+    }
+    const limit = yields ? SPIN * parties / threads : SPIN;
+    let start = 0;
+    for (let turn = 0;; turn++) {
+      if ((Atomics.load(words, word) ^ low) & ENDING_MASK) {
+        this.#backOff = 1;
+        return;
+      }
+      if (turn === UNTIMED_TURNS) start = performance.now();
+      const timed = turn > UNTIMED_TURNS && turn % 8 === 0;
+      if (timed && (performance.now() - start) * 1e3 > limit) break;
+      if (yields) this.#parking.yield!();
+      else pause();
+    }
+    this.#skip = this.#backOff;
+    this.#backOff = Math.min(2 * this.#backOff + 1, MAX_BACK_OFF);
+  }
+}
