@@ -1,25 +1,31 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
-// deno-lint-ignore-file no-console -- printing is what it is for
+// deno-lint-ignore-file no-console
 
 /**
  * Processes each work for a random time, reach the barrier, wait for each other, and go on together. Run it:
  *
  *     deno run -A process_demo.ts --help
  *
- * It runs itself once more for each process, as `process_demo.ts party TASK`, with no permission but to reach
- * the barrier. The parties print what they do; what the timeline needs they tell in lines of JSON on stderr.
+ * It runs itself once more for each process, as `process_demo.ts party TASK`, with no permission but to reach the
+ * barrier. The parties print what they do. What the timeline needs they tell in lines of JSON on stderr.
+ *
+ * It imports nothing but this library and what the runtime brings along, so that nothing is downloaded.
  *
  * @module
  */
 
-import { delay } from "@std/async";
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { ProcessBarrier, ProcessBarrierServer } from "./process_barrier.ts";
 
 /** What a party is told to do. */
 interface Task {
   path: string;
   party: number;
-  /** How long it works in each phase, in seconds. */
+  /** How long it works in each phase, in ms. */
   work: number[];
   /** The party is to be killed: it never gets done with its work. */
   doomed: boolean;
@@ -27,33 +33,59 @@ interface Task {
 
 /** What a party tells of itself, at a time in ms since 1970. */
 interface Event {
-  what: "works" | "reached" | "passed" | "stopped" | "killed";
+  what: "works" | "reached" | "passed" | "stopped" | "killed" | "failed";
   at: number;
-  why?: string;
+  why?: string | undefined;
 }
 
 interface Options {
   processes: number;
   phases: number;
   seed: number;
-  kill?: number;
+  kill: number | undefined;
   timeline: boolean;
 }
 
+const HELP = `Usage: deno run -A process_demo.ts [options]
+
+Processes work for a random time, meet at a barrier, and go on together.
+
+  -n, --processes <N>  how many processes, from 1 to 256 (default: 4)
+  -p, --phases <K>     how often they meet, from 1 to 1000 (default: 1)
+  -s, --seed <S>       for work times that can be repeated
+  -k, --kill <I>       kill process I before it arrives
+      --no-timeline    draw no timeline of the run
+  -h, --help           show this help`;
+
+const SIGNALS = [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const;
+
+const LEGEND = {
+  works: ["█", "works"],
+  reached: ["░", "waits"],
+  passed: ["│", "passes the barrier"],
+  stopped: ["×", "is told that it broke"],
+  killed: ["✗", "is killed"],
+  failed: ["!", "fails"],
+} as const;
+
+/** What lasts until the next event. The others are marks. */
+const FILLS = new Set<Event["what"]>(["works", "reached"]);
+
 if (import.meta.main) {
   const [role, task] = Deno.args;
-  Deno.exitCode = role === "party" ? await takePart(JSON.parse(task!)) : await main();
+  Deno.exitCode = role === "party" ? await takePart(JSON.parse(task!)) : await main(Deno.args);
 }
 
 /** One party, in a process of its own. Returns its exit status. */
 async function takePart({ path, party, work, doomed }: Task): Promise<number> {
-  const name = `Process ${party}`;
+  const name = nameOf(party);
   try {
-    await using barrier = await ProcessBarrier.connect(path, { name });
-    for (const seconds of work) {
-      console.log(`${name} is working for ${seconds.toFixed(2)} seconds.`);
+    // However many start at the same time: it waits for its turn.
+    await using barrier = await ProcessBarrier.connect(path, { name, connectTimeout: Infinity });
+    for (const ms of work) {
+      console.log(`${name} is working for ${(ms / 1_000).toFixed(2)} seconds.`);
       tell("works");
-      await delay(seconds * 1_000);
+      await delay(ms);
       if (doomed) await barrier.waitFor(barrier.phase);
       console.log(`${name} reached the barrier.`);
       tell("reached");
@@ -61,6 +93,7 @@ async function takePart({ path, party, work, doomed }: Task): Promise<number> {
       console.log(`${name} passed the barrier and continues working.`);
       tell("passed");
     }
+    await barrier.arriveAndDrop();
     return 0;
   } catch (error) {
     tell("stopped", (error as Error).message);
@@ -68,9 +101,13 @@ async function takePart({ path, party, work, doomed }: Task): Promise<number> {
   }
 }
 
+function nameOf(party: number): string {
+  return `Process ${party}`;
+}
+
 function tell(what: Event["what"], why?: string): void {
-  const event: Event = { what, at: now() };
-  console.error(JSON.stringify(why === undefined ? event : { ...event, why }));
+  const event: Event = { what, at: now(), why };
+  console.error(JSON.stringify(event));
 }
 
 function now(): number {
@@ -78,100 +115,104 @@ function now(): number {
 }
 
 /** The parent of the parties. Returns the exit status. */
-async function main(): Promise<number> {
-  const options = await readOptions(Deno.args);
-  if (typeof options === "number") return options;
-  const { processes, kill, timeline } = options;
-  const work = await workTimes(options);
-  await using server = await ProcessBarrierServer.listen({ parties: processes });
+async function main(args: string[]): Promise<number> {
+  let options: Options | undefined;
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    console.error(`error: ${(error as Error).message}\n(--help shows the options)`);
+    return 2;
+  }
+  if (options === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  const { processes, phases, kill, timeline } = options;
+
+  // The listeners for signals come first and go last: so a signal leaves nothing behind at any moment.
+  await using scope = new AsyncDisposableStack();
   const children: Deno.ChildProcess[] = [];
   let interrupted = 0;
-  const interrupt = (status: number) => () => {
-    interrupted ||= status;
-    for (const child of children) stop(child);
+  for (const [signal, status] of SIGNALS) {
+    const interrupt = () => {
+      interrupted ||= status;
+      children.forEach(stop);
+    };
+    Deno.addSignalListener(signal, interrupt);
+    scope.defer(() => Deno.removeSignalListener(signal, interrupt));
+  }
+  const server = scope.use(await ProcessBarrierServer.listen({ parties: processes }));
+  scope.defer(() => children.forEach(stop));
+  for (let party = 0; party < processes && !interrupted; party++) {
+    const work = Array.from({ length: phases }, (_, phase) => workTime(options.seed, party, phase));
+    const child = spawn({ path: server.path, party, work, doomed: party === kill });
+    server.expect(nameOf(party), child.status);
+    children.push(child);
+    await delay(0); // Lets in who is ready, and signals.
+  }
+  const killLast = async (child: Deno.ChildProcess) => {
+    while (server.arrived < processes - 1 && !server.broken) await delay(5);
+    stop(child);
   };
-  const signals = [
-    ["SIGHUP", interrupt(129)],
-    ["SIGINT", interrupt(130)],
-    ["SIGTERM", interrupt(143)],
-  ] as const;
-  for (const [signal, handler] of signals) Deno.addSignalListener(signal, handler);
-  try {
-    for (const [party, seconds] of work.entries()) {
-      children.push(spawn({ path: server.path, party, work: seconds, doomed: party === kill }));
-    }
-    const runs = children.map((child, party) =>
-      follow(child, party, async ({ what }) => {
-        if (party !== kill || what !== "works") return;
-        // It goes when it alone still works, and all others wait for it.
-        while (server.arrived < processes - 1 && !server.broken) await delay(5);
-        stop(child);
+  const histories = await Promise.all(
+    children.map((child, party) =>
+      follow(child, ({ what, why }) => {
+        if (what === "works" && party === kill) killLast(child);
+        if (what === "stopped" && !interrupted) console.error(`${nameOf(party)} stopped: ${why}`);
       })
-    );
-    const histories = await Promise.all(runs);
-    if (interrupted) return interrupted;
-    if (timeline) console.log(draw(histories, terminalWidth()));
-    return histories.every((history) => history.at(-1)?.what === "passed") ? 0 : 1;
-  } finally {
-    for (const child of children) stop(child);
-    for (const [signal, handler] of signals) Deno.removeSignalListener(signal, handler);
-  }
+    ),
+  );
+  if (interrupted) return interrupted;
+  if (timeline) console.log(`\n${draw(histories, terminalWidth())}`);
+  return report(histories);
 }
 
-/** The options; an exit status where there is nothing to do. */
-async function readOptions(args: string[]): Promise<Options | number> {
-  // Imported here, as the parties have no use for it.
-  const { Command, CommanderError, InvalidArgumentError } = await import("commander");
-  const integer = (min: number, max: number) => (text: string) => {
-    const value = Number(text);
-    if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`It must be an integer from ${min} to ${max}.`);
+/** Reads the options; nothing if help is wanted. */
+function readOptions(args: string[]): Options | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      processes: { type: "string", short: "n", default: "4" },
+      phases: { type: "string", short: "p", default: "1" },
+      seed: { type: "string", short: "s" },
+      kill: { type: "string", short: "k" },
+      "no-timeline": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const integer = (name: "processes" | "phases" | "seed" | "kill", min: number, max: number) => {
+    const text = values[name];
+    if (text === undefined) return undefined;
+    if (/^\d+$/.test(text) && +text >= min && +text <= max) return +text;
+    throw new RangeError(`option '--${name}' must be an integer from ${min} to ${max}: ${text}`);
   };
-  const command = new Command("process_demo.ts")
-    .description("Processes work for a random time, meet at a barrier, and go on together.")
-    .option("-n, --processes <N>", "how many processes", integer(1, 256), 4)
-    .option("-p, --phases <K>", "how often they meet", integer(1, 1_000), 1)
-    .option("-s, --seed <S>", "for work times that can be repeated", integer(0, 2 ** 31 - 1))
-    .option("-k, --kill <I>", "kill process I by SIGKILL before it arrives", integer(0, 255))
-    .option("--no-timeline", "draw no timeline of the run")
-    .showHelpAfterError("(--help shows the options)")
-    .exitOverride();
-  try {
-    const options = command.parse(args, { from: "user" }).opts<Options>();
-    if (options.kill !== undefined && options.kill >= options.processes) {
-      const last = options.processes - 1;
-      command.error(`error: option '--kill' must be an integer from 0 to ${last}: ${options.kill}`);
-    }
-    return { ...options, seed: options.seed ?? Math.floor(Math.random() * 2 ** 31) };
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+  const processes = integer("processes", 1, 256)!;
+  return {
+    processes,
+    phases: integer("phases", 1, 1_000)!,
+    seed: integer("seed", 0, 2 ** 31 - 1) ?? Math.floor(Math.random() * 2 ** 31),
+    kill: integer("kill", 0, processes - 1),
+    timeline: !values["no-timeline"],
+  };
 }
 
-/** How long each process works in each phase: 0.10 to 1.00 seconds. */
-async function workTimes({ processes, phases, seed }: Options): Promise<number[][]> {
-  const { xoroshiro128plus } = await import("pure-rand/generator/xoroshiro128plus");
-  const { uniformInt } = await import("pure-rand/distribution/uniformInt");
-  const random = xoroshiro128plus(seed);
-  const seconds = () => uniformInt(random, 10, 100) / 100;
-  return Array.from({ length: processes }, () => Array.from({ length: phases }, seconds));
+/** How long a process works in a phase: 100 to 1,000 ms. */
+function workTime(seed: number, party: number, phase: number): number {
+  const random = createHash("sha256").update(`${seed} ${party} ${phase}`).digest().readUInt32BE();
+  return 100 + 10 * (random % 91);
 }
 
 function spawn(task: Task): Deno.ChildProcess {
   const directory = task.path.slice(0, task.path.lastIndexOf("/"));
+  const permissions = [
+    `--allow-read=${directory}`,
+    `--allow-write=${directory}`,
+    `--allow-net=unix:${task.path}`,
+  ];
+  const program = [import.meta.filename!, "party", JSON.stringify(task)];
   return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      `--allow-read=${directory}`,
-      `--allow-write=${directory}`,
-      `--allow-net=unix:${task.path}`,
-      import.meta.filename!,
-      "party",
-      JSON.stringify(task),
-    ],
+    args: ["run", "--quiet", "--no-prompt", ...permissions, ...program],
     stdin: "null",
     stdout: "inherit",
     stderr: "piped",
@@ -187,78 +228,77 @@ function stop(child: Deno.ChildProcess): void {
 }
 
 /** Follows a party to its end, and returns what it went through. */
-async function follow(
-  child: Deno.ChildProcess,
-  party: number,
-  onEvent: (event: Event) => Promise<void>,
-): Promise<Event[]> {
+async function follow(child: Deno.ChildProcess, onEvent: (event: Event) => void): Promise<Event[]> {
   const history: Event[] = [];
-  for await (const line of lines(child.stderr)) {
-    const event = parse(line);
-    if (event === undefined) {
+  for await (const line of createInterface({ input: Readable.fromWeb(child.stderr) })) {
+    if (line.startsWith('{"what":')) {
+      const event: Event = JSON.parse(line);
+      history.push(event);
+      onEvent(event);
+    } else {
       console.error(line);
-      continue;
     }
-    history.push(event);
-    if (event.what === "stopped") console.error(`Process ${party} stopped: ${event.why}`);
-    onEvent(event);
   }
-  const { signal } = await child.status;
-  if (signal !== null) history.push({ what: "killed", at: now() });
+  const { success, signal } = await child.status;
+  const isKnown = success || history.at(-1)?.what === "stopped";
+  if (signal !== null || !isKnown) history.push({ what: signal ? "killed" : "failed", at: now() });
   return history;
 }
 
-function parse(line: string): Event | undefined {
-  try {
-    const event = JSON.parse(line);
-    return typeof event?.what === "string" ? event : undefined;
-  } catch {
-    return undefined;
+/** Says on stderr who is lost, and how many were told of it. Returns the exit status. */
+function report(histories: Event[][]): number {
+  const parties = Map.groupBy(histories.keys(), (party) => histories[party]!.at(-1)?.what);
+  const partiesThat = (what: Event["what"]) => parties.get(what) ?? [];
+  const lost = [...partiesThat("killed"), ...partiesThat("failed")].map(nameOf);
+  const others = histories.length - lost.length;
+  const told = `Told: ${partiesThat("stopped").length} of ${others} others.`;
+  if (lost.length > 0) {
+    console.error(`Lost: ${lost.join(", ")}. ${others > 0 ? told : "There is nobody to tell."}`);
   }
+  return partiesThat("passed").length === histories.length ? 0 : 1;
 }
 
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    yield* parts;
-  }
-  if (rest !== "") yield rest;
-}
-
+/** In columns: what the environment says, else what the terminal says. */
 function terminalWidth(): number {
-  return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 80;
+  const terminal = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 0;
+  return Number(Deno.env.get("COLUMNS")) || terminal || 80;
 }
 
-/** Draws a row a process: what it did from the first event to the last. */
+/** Draws a row for each process: what it did from the first event to the last. */
 function draw(histories: Event[][], width: number): string {
-  const times = histories.flat().map((event) => event.at);
+  const events = histories.flat();
+  const times = events.map(({ at }) => at);
   const start = Math.min(...times);
-  const seconds = Math.max(0.001, (Math.max(...times) - start) / 1_000);
-  const label = `Process ${histories.length - 1} `.length;
+  const duration = Math.max(1, Math.max(...times) - start);
+  const label = `${nameOf(histories.length - 1)} `.length;
   const columns = Math.max(10, width - label - 1);
-  const column = (at: number) => Math.round((at - start) / 1_000 / seconds * (columns - 1));
+  const column = (at: number) => Math.round((at - start) / duration * (columns - 1));
   const rows = histories.map((history, party) => {
     const cells: string[] = Array(columns).fill(" ");
     for (const [i, { what, at }] of history.entries()) {
-      const fill = { works: "█", reached: "░", passed: " ", stopped: " ", killed: " " }[what];
-      cells.fill(fill, column(at), column(history[i + 1]?.at ?? at));
+      if (FILLS.has(what)) {
+        cells.fill(LEGEND[what][0], column(at), column(history[i + 1]?.at ?? at));
+      }
     }
     // Marks last, so that no fill hides one.
     for (const { what, at } of history) {
-      const mark = { works: "", reached: "", passed: "│", stopped: "×", killed: "✗" }[what];
-      if (mark !== "") cells[column(at)] = mark;
+      if (!FILLS.has(what)) cells[column(at)] = LEGEND[what][0];
     }
-    return `Process ${party}`.padEnd(label) + cells.join("").trimEnd();
+    return nameOf(party).padEnd(label) + cells.join("").trimEnd();
   });
-  const end = `${seconds.toFixed(2)} s`;
-  const axis = " ".repeat(label) + "0" + end.padStart(columns - 1);
-  return [
-    "",
-    ...rows,
-    axis,
-    "█ works  ░ waits  │ passes the barrier  × is told it broke  ✗ is killed",
-  ]
-    .join("\n");
+  const axis = " ".repeat(label) + "0" + `${(duration / 1_000).toFixed(2)} s`.padStart(columns - 1);
+  const happened = new Set(events.map(({ what }) => what));
+  const legend = Object.entries(LEGEND).filter(([what]) => happened.has(what as Event["what"]));
+  return [...rows, axis, ...flow(legend.map(([_, entry]) => entry.join(" ")), width)].join("\n");
+}
+
+/** Sets entries in lines of at most `width` columns. */
+function flow(entries: string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const entry of entries) {
+    const longer = `${lines.at(-1) ?? ""}  ${entry}`;
+    if (lines.length > 0 && longer.length < width) lines[lines.length - 1] = longer;
+    else lines.push(entry);
+  }
+  return lines;
 }

@@ -1,11 +1,9 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { AsyncBarrier as EsfxAsyncBarrier } from "@esfx/async-barrier";
-import makeAsyncBarrier from "async-barrier";
 import { AsyncBarrier, Barrier } from "../mod.ts";
-import { ProcessBarrierServer } from "../process_barrier.ts";
+import { deno, HERE, processes, tasks, workers } from "./_meetings.ts";
+import { load } from "./_packages.ts";
 import { type Builder, type Meeting, peer, program } from "./_program.ts";
-import type { Role } from "./_worker.ts";
 
 /** Something to be measured. */
 export interface Contender {
@@ -132,40 +130,25 @@ export function allGroups(builder: Builder): Group[] {
   ];
 }
 
-/** Tasks that await what `wait` returns. */
-function tasks(make: (parties: number) => () => Promise<unknown>): Contender["start"] {
-  return (parties) => {
-    const wait = make(parties);
-    async function task(phases: number) {
-      for (let phase = 0; phase < phases; phase++) await wait();
-    }
-    return {
-      async run(phases) {
-        await Promise.all(Array.from({ length: parties }, () => task(phases)));
-      },
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-  };
-}
-
 const asyncBarrier: Contender = {
   name: "AsyncBarrier",
   kind: "ours",
   needs: [],
-  start: tasks((parties) => {
+  start(parties) {
     const barrier = new AsyncBarrier(parties);
-    return () => barrier.wait();
-  }),
+    return tasks(parties, () => barrier.wait());
+  },
 };
 
 const esfx: Contender = {
   name: "npm @esfx/async-barrier",
   kind: "peer",
   needs: [],
-  start: tasks((parties) => {
-    const barrier = new EsfxAsyncBarrier(parties);
-    return () => barrier.signalAndWait();
-  }),
+  async start(parties) {
+    const { AsyncBarrier } = await load("@esfx/async-barrier");
+    const barrier = new AsyncBarrier(parties);
+    return tasks(parties, () => barrier.signalAndWait());
+  },
 };
 
 /** It is good for one phase, so that each phase takes a new one. */
@@ -173,62 +156,34 @@ const asyncBarrierOfNpm: Contender = {
   name: "npm async-barrier",
   kind: "peer",
   needs: [],
-  start: tasks((parties) => {
+  async start(parties) {
+    const { default: makeAsyncBarrier } = await load("async-barrier");
     let remaining = 0;
     let barrier: () => Promise<void>;
-    return () => {
+    return tasks(parties, () => {
       if (remaining === 0) {
         remaining = parties;
         barrier = makeAsyncBarrier(parties);
       }
       remaining--;
       return barrier();
-    };
-  }),
+    });
+  },
 };
 
 const awaitedPromise: Contender = {
   name: "awaited promise",
   kind: "floor",
   needs: [],
-  start: tasks(() => () => Promise.resolve(0)),
+  start: (parties) => tasks(parties, () => Promise.resolve(0)),
 };
-
-/** Workers of one kind. */
-function workers(kind: Role["kind"]): Contender["start"] {
-  return async (parties) => {
-    const handle = kind === "barrier" ? new Barrier(parties) : {
-      buffer: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
-      byteOffset: 0,
-    };
-    const url = new URL("./_worker.ts", import.meta.url);
-    const team = Array.from({ length: parties }, () => new Worker(url, { type: "module" }));
-    const tell = (message: (index: number) => Role | number) =>
-      Promise.all(team.map((worker, index) => {
-        const { promise, resolve, reject } = Promise.withResolvers<void>();
-        worker.onmessage = () => resolve();
-        worker.onerror = (event) => reject(new Error(event.message));
-        worker.postMessage(message(index));
-        return promise;
-      }));
-    await tell((index) => ({ kind, handle, index }));
-    return {
-      async run(phases) {
-        await tell(() => phases);
-      },
-      [Symbol.asyncDispose]() {
-        for (const worker of team) worker.terminate();
-        return Promise.resolve();
-      },
-    };
-  };
-}
 
 const barrier: Contender = {
   name: "Barrier",
   kind: "ours",
   needs: [],
-  start: workers("barrier"),
+  start: (parties) =>
+    workers(parties, { kind: "barrier", checkout: HERE, handle: new Barrier(parties) }),
 };
 
 /** One word goes to and fro, and nobody sleeps. */
@@ -236,7 +191,10 @@ const pingPong: Contender = {
   name: "Atomics ping-pong",
   kind: "floor",
   needs: [],
-  start: workers("ping-pong"),
+  start(parties) {
+    const handle = { buffer: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT), byteOffset: 0 };
+    return workers(parties, { kind: "ping-pong", checkout: HERE, handle });
+  },
 };
 
 function java(barrier: string): Contender {
@@ -261,51 +219,24 @@ const asyncioBarrier = python("asyncio", "asyncio.Barrier");
 const threadingBarrier = python("threading", "python3");
 const multiprocessingBarrier = python("multiprocessing", "python3");
 
-function deno(script: string, ...args: string[]): Meeting {
-  const path = new URL(script, import.meta.url).pathname;
-  return program(Deno.execPath(), "run", "-A", "--quiet", path, ...args);
-}
-
-/** Deno processes that meet at a `ProcessBarrier`. */
-function processes(
-  transport: "shared-memory" | "socket",
-  wait: "wait" | "waitSync",
-): Contender["start"] {
-  return async (parties) => {
-    await using scope = new AsyncDisposableStack();
-    const server = scope.use(await ProcessBarrierServer.listen({ parties }));
-    const team = Array.from(
-      { length: parties },
-      () => scope.use(deno("./_process.ts", server.path, transport, wait)),
-    );
-    const all = scope.move();
-    return {
-      async run(phases) {
-        await Promise.all(team.map((party) => party.run(phases)));
-      },
-      [Symbol.asyncDispose]: () => all.disposeAsync(),
-    };
-  };
-}
-
 const processBarriers: Contender[] = [
   {
     name: "ProcessBarrier waitSync()",
     kind: "ours",
     needs: ["shared memory"],
-    start: processes("shared-memory", "waitSync"),
+    start: (parties) => processes(parties, HERE, "shared-memory", "waitSync"),
   },
   {
     name: "ProcessBarrier wait()",
     kind: "ours",
     needs: ["shared memory"],
-    start: processes("shared-memory", "wait"),
+    start: (parties) => processes(parties, HERE, "shared-memory", "wait"),
   },
   {
     name: "ProcessBarrier by socket",
     kind: "ours",
     needs: [],
-    start: processes("socket", "wait"),
+    start: (parties) => processes(parties, HERE, "socket", "wait"),
   },
 ];
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { cpus, totalmem } from "node:os";
-import config from "../deno.json" with { type: "json" };
+import { versionOf } from "./_packages.ts";
 import { version } from "./_program.ts";
 
 /** Where and when something was measured. */
@@ -22,7 +22,7 @@ const commands = ["ldd", "g++", "rustc", "java", "python3", "mpirun"];
 export async function machine(): Promise<Machine> {
   const { deno, v8 } = Deno.version;
   const versions: Record<string, string> = { deno, v8 };
-  for (const name of npm) versions[name] = config.imports[name].replace(/.*@/, "");
+  for (const name of npm) versions[name] = versionOf(name);
   for (const command of commands) {
     const found = await version(command);
     if (found) versions[command] = found;

@@ -6,16 +6,20 @@ import type { Meeting } from "./_program.ts";
 /** How often each contender runs. An odd number has a median. */
 const RUNS = 9;
 
-/** About how long each run takes at the least, in ms. */
+/** About how long each run takes at the least unless told otherwise, in ms. */
 const RUN = 40;
 
-/** What a contender was measured at, in nanoseconds a phase. */
-export interface Figures {
-  name: string;
-  kind: "ours" | "peer" | "floor";
+/** The times of all runs, in nanoseconds a phase. */
+export interface Spread {
   median: number;
   min: number;
   max: number;
+}
+
+/** What a contender was measured at. */
+export interface Figures extends Spread {
+  name: string;
+  kind: "ours" | "peer" | "floor";
 }
 
 /** Lets all contenders of a group run in turn, so that a busy moment hits them all. */
@@ -37,17 +41,24 @@ export async function measure(group: Group, signal: AbortSignal): Promise<Figure
       times.push(await time(meeting, phases) * 1e6 / phases);
     }
   }
-  return entrants.map(({ name, kind, times }) => {
-    times.sort((a, b) => a - b);
-    return { name, kind, median: times[RUNS >> 1]!, min: times[0]!, max: times.at(-1)! };
-  });
+  return entrants.map(({ name, kind, times }) => ({ name, kind, ...spreadOf(times) }));
+}
+
+/** The spread of some times. */
+export function spreadOf(times: number[]): Spread {
+  const sorted = times.toSorted((a, b) => a - b);
+  return { median: sorted[sorted.length >> 1]!, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
 /**
  * How many phases make up a run: so many that even the fastest of three tries takes long enough, and that telling
  * all parties to begin, which with dozens of processes takes tens of ms, does not count.
  */
-export async function calibrate(meeting: Meeting, signal: AbortSignal): Promise<number> {
+export async function calibrate(
+  meeting: Meeting,
+  signal: AbortSignal,
+  least: number = RUN,
+): Promise<number> {
   const fastest = async (phases: number) => {
     const times = [];
     for (let i = 0; i < 3; i++) {
@@ -57,7 +68,7 @@ export async function calibrate(meeting: Meeting, signal: AbortSignal): Promise<
     return Math.min(...times);
   };
   const telling = await fastest(1);
-  const run = Math.max(RUN, 20 * telling);
+  const run = Math.max(least, 20 * telling);
   for (let phases = 2;; phases *= 4) {
     const took = await fastest(phases) - telling;
     if (took > run / 4) return Math.ceil(Math.max(2, phases * run / took));
@@ -72,9 +83,9 @@ export async function time(meeting: Meeting, phases: number): Promise<number> {
 }
 
 /** Starts a process that keeps a processor busy. */
-function hog(): AsyncDisposable {
+export function hog(): AsyncDisposable {
   const script = new URL("./_hog.ts", import.meta.url).pathname;
-  const args = ["run", "--quiet", script];
+  const args = ["run", "--no-config", "--quiet", script];
   const child = new Deno.Command(Deno.execPath(), { args, stdin: "piped" }).spawn();
   return {
     async [Symbol.asyncDispose]() {

@@ -8,6 +8,7 @@ import {
   ProcessBarrierServer,
   type ProcessBarrierTransport,
 } from "../process_barrier.ts";
+import { HERE } from "./_meetings.ts";
 
 const scope = new AsyncDisposableStack();
 const [kind, path, transport, how] = Deno.args;
@@ -22,7 +23,7 @@ switch (kind) {
     const url = new URL("./_worker.ts", import.meta.url);
     for (let index = 0; index < 8; index++) {
       const worker = new Worker(url, { type: "module" });
-      worker.postMessage({ kind: "barrier", handle: barrier, index });
+      worker.postMessage({ kind: "barrier", checkout: HERE, handle: barrier, index });
       worker.postMessage(1);
     }
     break;

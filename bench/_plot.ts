@@ -1,8 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
 import type { Figures } from "./_measure.ts";
+import { load } from "./_packages.ts";
 
 /** The figures of a group, as `results.json` has them. */
 export interface Result {
@@ -48,7 +47,7 @@ export function drawResults(results: Result[]): Promise<string> {
     columns: 2,
     spacing: { column: 20, row: 25 },
     resolve: { scale: { color: "independent", shape: "independent" } },
-    concat: panels as never,
+    concat: panels,
   });
 }
 
@@ -164,11 +163,13 @@ export function drawGrowth(points: Point[]): Promise<string> {
       y("nsAPhase", "Time of a phase", NS_LABEL, decades),
       y("nsAParty", "Time of a phase, per party", NS_LABEL, decades),
       y("bytesAParty", "Memory, per party", BYTES_LABEL, sizes, [256, 2 ** 24]),
-    ] as never,
+    ],
   });
 }
 
-async function draw(spec: TopLevelSpec): Promise<string> {
+async function draw(spec: object): Promise<string> {
+  const { compile } = await load("vega-lite");
+  const { parse, View } = await load("vega");
   const { spec: vega } = compile({
     ...spec,
     background: "transparent",
@@ -186,7 +187,7 @@ async function draw(spec: TopLevelSpec): Promise<string> {
       },
       legend: { labelColor: TEXT, labelFontSize: 11, labelLimit: 0, symbolOpacity: 1 },
     },
-  } as TopLevelSpec);
+  });
   const svg = await new View(parse(vega), { renderer: "none" }).toSVG();
   const rules = Object.entries(GREYS).flatMap(([light, dark]) => [
     `[fill="${light}"]{fill:${dark}}`,

@@ -2,10 +2,13 @@
 
 /** A process that meets the others as often as each line of its input says. */
 
-import { ProcessBarrier, type ProcessBarrierTransport } from "../process_barrier.ts";
+import type { ProcessBarrierTransport } from "../process_barrier.ts";
 import { answer } from "./_answer.ts";
 
-const [path, transport, how] = Deno.args;
+const [checkout, path, transport, how] = Deno.args;
+const { ProcessBarrier }: typeof import("../process_barrier.ts") = await import(
+  `${checkout}process_barrier.ts`
+);
 const barrier = await ProcessBarrier.connect(path!, {
   transport: transport as ProcessBarrierTransport,
 });

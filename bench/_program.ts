@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { whyNot } from "../_memory.ts";
+import { unsupportedReason } from "../_process/mapped_memory.ts";
 
 /** Parties that are ready to meet. */
 export interface Meeting extends AsyncDisposable {
@@ -83,7 +83,7 @@ const questions: Record<string, string[]> = {
 
 /** What a command says of its version in one line, or `undefined` where it is not found. */
 export async function version(name: string): Promise<string | undefined> {
-  if (name === "shared memory") return whyNot() === undefined ? name : undefined;
+  if (name === "shared memory") return unsupportedReason() === undefined ? name : undefined;
   const [command, ...args] = questions[name] ?? [name, "--version"];
   try {
     const { success, stdout } = await new Deno.Command(command!, { args, stderr: "null" }).output();

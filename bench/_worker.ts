@@ -4,24 +4,31 @@
 
 /** A worker that, told so, meets the others for a number of phases. */
 
-import { Barrier, type BarrierHandle } from "../mod.ts";
+import type { BarrierHandle } from "../mod.ts";
 
 /** What a worker is made for. */
 export interface Role {
   kind: "barrier" | "ping-pong";
+  /** The checkout whose barrier it is, as a URL. */
+  checkout: string;
   handle: BarrierHandle;
   index: number;
 }
 
-let run: (phases: number) => void;
+let ready: Promise<(phases: number) => void>;
 
-self.onmessage = ({ data }: MessageEvent<Role | number>) => {
-  if (typeof data === "number") run(data);
-  else run = data.kind === "barrier" ? meet(data) : pingPong(data);
+self.onmessage = async ({ data }: MessageEvent<Role | number>) => {
+  if (typeof data === "number") (await ready)(data);
+  else await (ready = data.kind === "barrier" ? meet(data) : Promise.resolve(pingPong(data)));
   self.postMessage(null);
 };
 
-function meet({ handle }: Role): (phases: number) => void {
+async function meet(
+  { checkout, handle }: Role,
+): Promise<(phases: number) => void> {
+  const { Barrier }: typeof import("../mod.ts") = await import(
+    `${checkout}mod.ts`
+  );
   const barrier = Barrier.from(handle);
   return (phases) => {
     for (let phase = 0; phase < phases; phase++) barrier.wait();

@@ -9,9 +9,9 @@
  * holds while all parties but one wait, the barrier included.
  */
 
-import { delay } from "@std/async";
-import { whyNot } from "../_memory.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { AsyncBarrier, Barrier } from "../mod.ts";
+import { unsupportedReason } from "../_process/mapped_memory.ts";
 import { ProcessBarrier, ProcessBarrierServer } from "../process_barrier.ts";
 import { machine } from "./_machine.ts";
 import { calibrate, time } from "./_measure.ts";
@@ -210,7 +210,7 @@ async function measureIdle(): Promise<{ parked: string; cpuMs: number }[]> {
   for (
     const [parked, transport, wait] of [
       ["wait(), by socket", "socket", "wait"],
-      ...(whyNot() === undefined
+      ...(unsupportedReason() === undefined
         ? [
           ["wait(), by shared memory", "shared-memory", "wait"],
           ["waitSync(), by shared memory", "shared-memory", "waitSync"],
@@ -222,9 +222,9 @@ async function measureIdle(): Promise<{ parked: string; cpuMs: number }[]> {
     await subject(`a process in ${parked}`, "process", path, transport, wait);
   }
   // What is left of their start passes.
-  await delay(2_000, { signal: stop.signal });
+  await delay(2_000, undefined, { signal: stop.signal });
   const before = await Promise.all(subjects.map(({ pid }) => cpuTime(pid)));
-  await delay(WATCH * 1_000, { signal: stop.signal });
+  await delay(WATCH * 1_000, undefined, { signal: stop.signal });
   return await Promise.all(
     subjects.map(async ({ parked, pid }, i) => ({
       parked,

@@ -5,14 +5,15 @@
  * What a phase costs, beside peers and the floor under it: every contender of a group runs in turn, and the
  * median of its runs is what counts. `deno task bench:peers`.
  *
- * An argument selects the groups whose title contains it; only a run of all writes `results.json` and
- * `results.svg`. Peers that cannot be run are skipped, or with `BENCH_ALL=1` are an error.
+ * An argument selects the groups whose title contains it; only a run of all writes `results.json`,
+ * `results.svg` and the figures of `README.md`. Peers that cannot be run are skipped, or with `BENCH_ALL=1` are an error.
  */
 
 import { allGroups, type Contender, type Group } from "./_contenders.ts";
 import { machine } from "./_machine.ts";
 import { type Figures, measure } from "./_measure.ts";
 import { drawResults } from "./_plot.ts";
+import { replaceFigures } from "./_report.ts";
 import { Builder, version } from "./_program.ts";
 
 const stop = new AbortController();
@@ -51,6 +52,8 @@ async function main() {
     JSON.stringify({ machine: header, groups: results }, null, 2) + "\n",
   );
   await Deno.writeTextFile(url("./results.svg"), await drawResults(results));
+  const readme = await Deno.readTextFile(url("./README.md"));
+  await Deno.writeTextFile(url("./README.md"), replaceFigures(readme, header, results));
 }
 
 /** Rounds the figures, and compares them with those of the first. */

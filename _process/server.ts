@@ -1,0 +1,205 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import { checkBoolean, checkName } from "../_common/checks.ts";
+import { brokenError, invalidState } from "../_common/errors.ts";
+import { SharedParty } from "../_memory/shared_party.ts";
+import type { Seat } from "../_memory/seats.ts";
+import { MAX_PARTIES } from "../_memory/layout.ts";
+import { Connection } from "./connection.ts";
+import { type BarrierSettings, Coordinator } from "./coordinator.ts";
+import { Member } from "./member.ts";
+import {
+  checkVersion,
+  encodeError,
+  MAX_REQUEST,
+  MEMORY_VERSION,
+  type Message,
+} from "./protocol.ts";
+import { turn } from "./turn.ts";
+import type { UnixSocket } from "./unix_socket.ts";
+
+/** How long a connection may take to join, in ms. */
+const JOIN_TIMEOUT = 10_000;
+
+/**
+ * How many connections may be about to join: as many as there can be parties, and then some. One more, and the oldest
+ * of them is closed.
+ */
+const MAX_UNJOINED = 2 * MAX_PARTIES;
+
+/** How long the server waits for a file descriptor before it tries to accept again, in ms. */
+const ACCEPT_PAUSE = 50;
+
+/** After how many turns of the event loop in which nobody came or went all who had are known to be let in. */
+const QUIET_TURNS = 3;
+
+/** The most turns for that, however many come and go. */
+const MAX_TURNS = 1_000;
+
+/** Who has joined: a party on the socket, or one in the memory, of whom the connection tells only that it lives. */
+type Joined = { seat: Seat; member: Member | undefined };
+
+/** Accepts connections, and seats those who join. */
+export class Server {
+  readonly coordinator: Coordinator;
+  readonly #socket: UnixSocket;
+  /** The connections that have not joined, oldest first, and the timer of each. */
+  readonly #unjoined = new Map<Connection, ReturnType<typeof setTimeout>>();
+  readonly #joined = new Map<Connection, Joined>();
+  /** How many have connected, joined or gone. */
+  #changes = 0;
+  #closing = false;
+
+  constructor(socket: UnixSocket, settings: BarrierSettings) {
+    this.coordinator = new Coordinator(settings);
+    this.#socket = socket;
+    this.#acceptAll();
+  }
+
+  get path(): string {
+    return this.#socket.path;
+  }
+
+  /** Whether there are parties whose arrivals go through the memory. */
+  get sharesMemory(): boolean {
+    return [...this.#joined.values()].some(({ member }) => member === undefined);
+  }
+
+  async #acceptAll(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        const conn = await this.#socket.listener.accept();
+        if (this.#closing) conn.close();
+        else this.#onConnection(conn);
+      } catch {
+        if (this.#closing) return;
+        // No file descriptor was free. The parties have theirs. Whoever comes now must wait.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE));
+      }
+    }
+  }
+
+  #onConnection(conn: Deno.Conn): void {
+    this.#changes++;
+    const connection = new Connection(conn, MAX_REQUEST, {
+      message: (message) => this.#take(connection, message),
+      numbers: ([id]) => this.#takeWait(connection, id ?? 0),
+      invalid: (why) => this.#dismiss(connection, new TypeError(why)),
+      end: () => this.#onEnd(connection),
+    });
+    this.#unjoined.set(connection, setTimeout(() => this.#hurry(connection), JOIN_TIMEOUT));
+    if (this.#unjoined.size > MAX_UNJOINED) {
+      const oldest: Connection = this.#unjoined.keys().next().value!;
+      this.#dismiss(oldest, invalidState("Too many connections have not joined"));
+    }
+  }
+
+  #take(connection: Connection, message: Message): void {
+    const joined = this.#joined.get(connection);
+    if (joined === undefined) this.#greet(connection, message);
+    else if (joined.member !== undefined) joined.member.take(message);
+    else this.#dismiss(connection, invalidState("This party is in the memory"));
+  }
+
+  #takeWait(connection: Connection, id: number): void {
+    const member = this.#joined.get(connection)?.member;
+    if (member !== undefined) member.takeWait(id);
+    else this.#dismiss(connection, invalidState("This connection has no party on the socket"));
+  }
+
+  /** Answers somebody who has not joined. */
+  #greet(connection: Connection, message: Message): void {
+    const { id, do: verb, version } = message;
+    if (verb === "memory") {
+      const place = version === MEMORY_VERSION ? this.coordinator.place : undefined;
+      return connection.send({ id, ok: place ?? null });
+    }
+    try {
+      if (verb !== "join") throw invalidState("This connection has not joined");
+      checkVersion(version);
+      const ok = this.#join(connection, message);
+      connection.send({ id, ok, state: this.coordinator.barrier.counts });
+    } catch (error) {
+      connection.send({ id, error: encodeError(error) });
+      connection.finish();
+    }
+  }
+
+  #join(connection: Connection, { name, memory }: Message): Message {
+    if (name !== undefined) checkName("join", name);
+    checkBoolean("join", "memory", memory);
+    const { coordinator } = this;
+    if (memory && coordinator.place === undefined) {
+      throw invalidState("This server shares no memory");
+    }
+    const seat = coordinator.join(name);
+    const member = memory
+      ? undefined
+      : new Member(coordinator, connection, new SharedParty(coordinator.barrier, seat));
+    if (memory) coordinator.share();
+    this.#changes++;
+    clearTimeout(this.#unjoined.get(connection));
+    this.#unjoined.delete(connection);
+    this.#joined.set(connection, { seat, member });
+    const { timeout } = coordinator.barrier.memory;
+    return {
+      name: seat.name,
+      timeout: timeout === Infinity ? null : timeout,
+      missing: coordinator.barrier.snapshot.missing,
+      seat: memory ? seat : undefined,
+    };
+  }
+
+  /** Ends a connection that has not joined in time, unless its line is there already: this thread may have been busy. */
+  async #hurry(connection: Connection): Promise<void> {
+    await this.catchUp();
+    if (!this.#unjoined.has(connection)) return;
+    this.#dismiss(connection, invalidState(`Nobody has joined within ${JOIN_TIMEOUT} ms`));
+  }
+
+  /** Ends a connection, and says why. */
+  #dismiss(connection: Connection, why: Error): void {
+    connection.send({ end: encodeError(why) });
+    connection.finish();
+  }
+
+  #onEnd(connection: Connection): void {
+    this.#changes++;
+    clearTimeout(this.#unjoined.get(connection));
+    this.#unjoined.delete(connection);
+    const joined = this.#joined.get(connection);
+    this.#joined.delete(connection);
+    if (joined === undefined) return;
+    if (joined.member !== undefined) joined.member.end();
+    else this.coordinator.lose(joined.seat);
+  }
+
+  /** Lets in who queued up, and takes note of who is gone: all that had happened when this was called. */
+  async catchUp(): Promise<void> {
+    let quiet = 0;
+    for (let turns = 0; quiet < QUIET_TURNS && turns < MAX_TURNS && !this.#closing; turns++) {
+      const before = this.#changes;
+      await turn();
+      quiet = this.#changes === before ? quiet + 1 : 0;
+    }
+  }
+
+  /** Ends the barrier, tells all, and leaves nothing behind. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const { coordinator } = this;
+    coordinator.end();
+    // The waits have ended by that: their answers go first.
+    await turn();
+    const { counts } = coordinator.barrier;
+    const over = brokenError(coordinator.barrier.endingOf(counts.phase)!);
+    const end = { end: encodeError(over), broken: coordinator.recentBreaks(), state: counts };
+    const connections = [...this.#joined.keys(), ...this.#unjoined.keys()];
+    await Promise.all(connections.map((connection) => {
+      connection.send(end);
+      return connection.finish();
+    }));
+    await this.#socket.close();
+    await coordinator.close();
+  }
+}

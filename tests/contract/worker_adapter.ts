@@ -1,0 +1,121 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import { Barrier, type JoinOptions } from "../../barrier.ts";
+import { quiet } from "../_helpers/harness.ts";
+import { Thread } from "../_helpers/thread.ts";
+import type { Adapter, Fixture, Host, Party } from "./adapter.ts";
+import { names } from "./task_adapter.ts";
+
+/** How a party of a `Barrier` waits: in this thread, or blocking a worker. */
+type Way = "async" | "blocking";
+
+function handleOf(barrier: Barrier, name?: string): Party & Host {
+  const call = <T>(method: () => T) => quiet(Promise.try(method));
+  return {
+    name,
+    wait: (options) => quiet(barrier.waitAsync(options)),
+    waitFor: (phase, options) => quiet(barrier.waitForAsync(phase, options)),
+    ready: (options) => quiet(barrier.readyAsync(options)),
+    arrive: () => call(() => barrier.arrive()),
+    arriveAndDrop: () => call(() => barrier.arriveAndDrop()),
+    register: (count) => call(() => barrier.register(count)),
+    abort: (reason) => call(() => barrier.abort(reason)),
+    reset: (phase, options) => call(() => barrier.reset(phase, options)),
+    dispose: () => call(() => barrier[Symbol.dispose]()),
+    expect: (name, ended) => call(() => barrier.expect(name, ended)),
+    state: () => {
+      const { parties, arrived, phase, broken, missing } = barrier;
+      return Promise.resolve({ parties, arrived, phase, broken, missing });
+    },
+  };
+}
+
+function partyOf(thread: Thread, name?: string): Party {
+  return {
+    name,
+    wait: (options) => thread.call("wait", options),
+    waitFor: (phase, options) => thread.call("waitFor", phase, options),
+    ready: (options) => thread.call("ready", options),
+    arrive: () => thread.call("arrive"),
+    arriveAndDrop: () => thread.call("arriveAndDrop"),
+    register: (count) => thread.call("register", count),
+    abort: (reason) => thread.call("abort", reason),
+    reset: (phase, options) => thread.call("reset", phase, options),
+    dispose: () => thread.call("dispose"),
+    state: () => thread.call("state"),
+  };
+}
+
+/** Parties of a `Barrier`, who wait in these ways by turns, with names or without. */
+export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): Adapter {
+  const joined = kind === "joined";
+  const where = ways.length > 1 ? "mixed" : ways[0] === "async" ? "one thread" : "workers";
+  return {
+    title: (member, behaviour) => {
+      const shown = ways[0] === "async"
+        ? member.replace(/(wait|waitFor|ready)\(/, "$1Async(")
+        : member;
+      const dot = /^[a-z]/.test(shown) ? "." : "";
+      return `Barrier${dot}${shown} ${behaviour} [${kind}, ${where}]`;
+    },
+    most: Barrier.MAX_PARTIES,
+    can: {
+      signal: ways[0] === "async",
+      names: joined,
+      unnamed: joined,
+      dispose: true,
+      lose: joined && ways[0] === "blocking",
+      expect: joined,
+      renumber: false,
+    },
+    make: async (parties, options = {}, alone = false) => {
+      const barrier = new Barrier(parties, options);
+      const used = new Map<Party, Thread>();
+      const nextName = names();
+      let made = 0;
+      const take = async (options: JoinOptions | undefined, name: string | undefined) => {
+        if (ways[made++ % ways.length] === "async") {
+          const handle = joined
+            ? await Barrier.join(barrier, options)
+            : Barrier.from(barrier, options);
+          return handleOf(handle, name);
+        }
+        const thread = joined
+          ? await Thread.join(barrier, options)
+          : await Thread.from(barrier, options as { timeout?: number });
+        const party = partyOf(thread, name);
+        used.set(party, thread);
+        return party;
+      };
+      const fixture: Fixture = {
+        host: handleOf(barrier),
+        unnamed: handleOf(barrier),
+        parties: [],
+        join(options) {
+          const wanted = options ?? {};
+          if (!joined || options === null || typeof wanted !== "object") {
+            return take(options, undefined);
+          }
+          const name = "name" in wanted ? wanted.name : nextName();
+          return take({ ...wanted, name }, name);
+        },
+        lose: (party) => Promise.try(() => used.get(party)!.end("close")),
+        async [Symbol.asyncDispose]() {
+          barrier[Symbol.dispose]();
+          // Even if the barrier wakes nobody.
+          const words = new Int32Array(barrier.buffer);
+          for (const word of words.keys()) Atomics.notify(words, word);
+          await Promise.all([...used.values()].map((thread) => thread.giveBack()));
+        },
+      };
+      if (alone) return fixture;
+      try {
+        for (let i = 0; i < parties; i++) fixture.parties.push(await fixture.join());
+      } catch (error) {
+        await fixture[Symbol.asyncDispose]();
+        throw error;
+      }
+      return fixture;
+    },
+  };
+}

@@ -1,0 +1,308 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+// The command as a user runs it.
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { test, until } from "../_helpers/harness.ts";
+import { Command, type Ending, process, processesOf } from "./_command.ts";
+
+type Scope = AsyncDisposableStack;
+
+const DEMO = new URL("../../process_demo.ts", import.meta.url).pathname;
+
+/** A run of the command, and the directory where all must be that it leaves. */
+interface Run {
+  command: Command;
+  directory: string;
+}
+
+async function start(
+  scope: Scope,
+  args: string[],
+  env: Record<string, string> = {},
+  flags: string[] = [],
+): Promise<Run> {
+  const directory = await Deno.makeTempDir({ prefix: "demo-test-" });
+  scope.defer(() => Deno.remove(directory, { recursive: true }));
+  // Whatever the command has left running.
+  scope.defer(async () => {
+    for (const pid of await processesOf(directory)) Deno.kill(pid, "SIGKILL");
+  });
+  const command = ["run", "-A", "--quiet", ...flags, DEMO, ...args];
+  return { command: new Command(scope, command, { TMPDIR: directory, ...env }), directory };
+}
+
+/** Waits for the end of the command, which must leave nothing: no process and no file. */
+async function finish({ command, directory }: Run): Promise<Ending> {
+  const ending = await command.ended();
+  assertEquals(await processesOf(directory), [], "processes that still run");
+  assertEquals(await Array.fromAsync(Deno.readDir(directory)), [], "files that are left");
+  return ending;
+}
+
+async function demo(scope: Scope, ...args: string[]): Promise<Ending> {
+  return await finish(await start(scope, args));
+}
+
+type What = "works" | "reached" | "passed";
+
+/** What a line of a process says. */
+interface Said {
+  process: number;
+  what: What;
+  seconds: number;
+}
+
+const LINES: [What, RegExp][] = [
+  ["works", /^Process (\d+) is working for (\d\.\d\d) seconds\.$/],
+  ["reached", /^Process (\d+) reached the barrier\.$/],
+  ["passed", /^Process (\d+) passed the barrier and continues working\.$/],
+];
+
+function parse(line: string): Said | undefined {
+  for (const [what, pattern] of LINES) {
+    const [, process, seconds] = pattern.exec(line) ?? [];
+    if (process !== undefined) return { process: +process, what, seconds: Number(seconds) };
+  }
+  return undefined;
+}
+
+/** Splits the output into what the processes say, and the lines after that. */
+function read(stdout: string[]): { said: Said[]; rest: string[] } {
+  const lines = stdout.map(parse);
+  const end = lines.findLastIndex((line) => line !== undefined) + 1;
+  const said = lines.slice(0, end);
+  const wrong = said.findIndex((line) => line === undefined);
+  assertEquals(wrong, -1, `not a line of the demo: ${stdout[wrong]}`);
+  return { said: said as Said[], rest: stdout.slice(end) };
+}
+
+/** Checks that all processes went through all phases together. Returns their work times. */
+function checkRun(said: Said[], processes: number, phases: number): number[][] {
+  assertEquals(said.length, processes * phases * 3);
+  const times: number[][] = Array.from({ length: processes }, () => []);
+  const stages = ["works", "reached", "passed"] as const;
+  const steps: number[] = Array(processes).fill(0);
+  for (const { process, what, seconds } of said) {
+    const step = steps[process]!++;
+    assertEquals(what, stages[step % 3], `process ${process}, step ${step}`);
+    if (what === "works") {
+      assert(seconds >= 0.1 && seconds <= 1, `it works for ${seconds} s`);
+      times[process]!.push(seconds);
+    }
+    if (what === "passed") {
+      // All have reached it: whoever is behind is in its first or second step of the phase's three.
+      const phase = Math.floor(step / 3);
+      for (const [other, count] of steps.entries()) {
+        assert(
+          count >= phase * 3 + 2,
+          `process ${process} passed phase ${phase}, which process ${other} had not reached`,
+        );
+      }
+    }
+  }
+  assertEquals(steps, Array(processes).fill(phases * 3));
+  return times;
+}
+
+const ROW = /^Process (\d+) +(?=\S)/;
+
+function checkTimeline(rest: string[], processes: number, width = 80): void {
+  const rows = rest.filter((line) => ROW.test(line));
+  assertEquals(rows.map((row) => Number(ROW.exec(row)![1])), [...Array(processes).keys()]);
+  for (const row of rows) assertMatch(row, /█/);
+  // A line as wide as the terminal makes some of them show an empty line.
+  for (const line of rest) assert([...line].length < width, `not under ${width} columns: ${line}`);
+  assert(rest.some((line) => /^ +0 .*\d+\.\d\d s$/.test(line)), "there is no axis");
+}
+
+test("process_demo.ts has its processes meet, and draws their timeline", async (scope) => {
+  const { code, stdout, stderr } = await demo(scope);
+  assertEquals([code, stderr], [0, []]);
+  const { said, rest } = read(stdout);
+  checkRun(said, 4, 1);
+  checkTimeline(rest, 4);
+  for (const row of rest.filter((line) => ROW.test(line))) assertMatch(row, /│$/);
+  assertEquals(rest.at(-1), "█ works  ░ waits  │ passes the barrier");
+});
+
+test("process_demo.ts --phases meets as often", async (scope) => {
+  const { code, stdout, stderr } = await demo(scope, "--processes", "3", "--phases", "3");
+  assertEquals([code, stderr], [0, []]);
+  const { said, rest } = read(stdout);
+  checkRun(said, 3, 3);
+  checkTimeline(rest, 3);
+});
+
+test("process_demo.ts --seed gives the same work times again", async (scope) => {
+  const run = async (seed: string) => {
+    const { stdout } = await demo(scope, "-n", "2", "-p", "2", "--seed", seed, "--no-timeline");
+    return checkRun(read(stdout).said, 2, 2);
+  };
+  const [once, again, other] = await Promise.all([run("7"), run("7"), run("8")]);
+  assertEquals(once, again);
+  assert(JSON.stringify(once) !== JSON.stringify(other), Deno.inspect(once));
+});
+
+test("process_demo.ts --no-timeline draws none", async (scope) => {
+  const { code, stdout, stderr } = await demo(scope, "-n", "1", "--no-timeline");
+  assertEquals([code, stderr], [0, []]);
+  const { said, rest } = read(stdout);
+  checkRun(said, 1, 1);
+  assertEquals(rest, []);
+});
+
+test("process_demo.ts draws a timeline of many processes", async (scope) => {
+  const { code, stdout } = await demo(scope, "--processes", "12", "--phases", "2");
+  assertEquals(code, 0);
+  const { said, rest } = read(stdout);
+  checkRun(said, 12, 2);
+  checkTimeline(rest, 12);
+});
+
+test("process_demo.ts wraps its legend where the terminal is narrow", async (scope) => {
+  const args = ["--processes", "3", "--kill", "1"];
+  const { stdout } = await finish(await start(scope, args, { COLUMNS: "32" }));
+  const { rest } = read(stdout);
+  checkTimeline(rest, 3, 32);
+  assertEquals(rest.slice(-3), ["█ works  ░ waits", "× is told that it broke", "✗ is killed"]);
+});
+
+test("process_demo.ts downloads nothing", async (scope) => {
+  const cache = await Deno.makeTempDir({ prefix: "demo-test-" });
+  scope.defer(() => Deno.remove(cache, { recursive: true }));
+  // With --cached-only it fails if it wants anything that is not there.
+  const run = await start(scope, ["--help"], { DENO_DIR: cache }, ["--cached-only"]);
+  const { code, stderr } = await finish(run);
+  assertEquals([code, stderr], [0, []]);
+});
+
+for (const [processes, victim, phases] of [[4, 1, 1], [2, 0, 3]] as const) {
+  test(`process_demo.ts --kill ${victim} of ${processes} fails the others, and names it`, async (scope) => {
+    const { code, stdout, stderr } = await demo(
+      scope,
+      ...["--processes", `${processes}`, "--kill", `${victim}`, "--phases", `${phases}`],
+    );
+    assertEquals(code, 1);
+    const { said, rest } = read(stdout);
+    const others = [...Array(processes).keys()].filter((process) => process !== victim);
+    const whoDid = (what: What) =>
+      said.filter((line) => line.what === what).map(({ process }) => process).sort();
+    assertEquals(whoDid("works"), [...Array(processes).keys()]);
+    assertEquals(whoDid("reached"), others);
+    assertEquals(whoDid("passed"), []);
+    const gone = `"Process ${victim}" is gone`;
+    const counts = `${others.length} of ${processes} arrived, missing "Process ${victim}"`;
+    assertEquals(
+      stderr.slice(0, -1).toSorted(),
+      others.map((other) => `Process ${other} stopped: Phase 0 broke: ${gone} (${counts})`),
+    );
+    const told = `Told: ${others.length} of ${others.length} others.`;
+    assertEquals(stderr.at(-1), `Lost: Process ${victim}. ${told}`);
+    checkTimeline(rest, processes);
+    for (const row of rest.filter((line) => ROW.test(line))) {
+      assertEquals(row.endsWith("✗"), row.startsWith(`Process ${victim} `), row);
+    }
+  });
+}
+
+test("process_demo.ts --kill of the only process fails, and says so", async (scope) => {
+  const { code, stdout, stderr } = await demo(scope, "-n", "1", "--kill", "0", "--no-timeline");
+  assertEquals(code, 1);
+  assertEquals(read(stdout).said.map(({ what }) => what), ["works"]);
+  assertEquals(stderr, ["Lost: Process 0. There is nobody to tell."]);
+});
+
+test("process_demo.ts has a process that dies at its start free the others", async (scope) => {
+  // So many phases that it cannot get done before.
+  const run = await start(scope, ["--processes", "3", "--phases", "1000", "--no-timeline"]);
+  Deno.kill(await process(run.directory, '"party":1,'), "SIGKILL");
+  const { code, stderr } = await finish(run);
+  assertEquals(code, 1);
+  assertEquals(stderr.at(-1), "Lost: Process 1. Told: 2 of 2 others.");
+  for (const line of stderr.slice(0, -1)) assertStringIncludes(line, '"Process 1"');
+});
+
+const mistakes: [args: string[], word: string][] = [
+  [["--processes", "0"], "processes"],
+  [["--processes", "-1"], "processes"],
+  [["--processes", "1.5"], "processes"],
+  [["--processes", "9999"], "processes"],
+  [["--processes", ""], "processes"],
+  [["--processes", "0x4"], "processes"],
+  [["--processes"], "processes"],
+  [["--kill", "4"], "kill"],
+  [["--kill", "x"], "kill"],
+  [["--processes", "2", "--kill", "2"], "kill"],
+  [["--phases", "1e1"], "phases"],
+  [["--seed", "4294967296"], "seed"],
+  [["--unknown"], "unknown"],
+  [["--", "excess"], "argument"],
+];
+test("process_demo.ts refuses bad options, and starts nothing", async (scope) => {
+  // Four at a time: each is a process.
+  for (let i = 0; i < mistakes.length; i += 4) {
+    await Promise.all(
+      mistakes.slice(i, i + 4).map(async ([args, word]) => {
+        const { code, stdout, stderr } = await demo(scope, ...args);
+        assertEquals([code, stdout], [2, []], args.join(" "));
+        assertMatch(stderr[0] ?? "", /^error: /, args.join(" "));
+        assertStringIncludes(stderr[0]!, word);
+        assertEquals(stderr.some((line) => /^ +at /.test(line)), false, stderr.join("\n"));
+      }),
+    );
+  }
+});
+
+test("process_demo.ts --help shows all options", async (scope) => {
+  const { code, stdout, stderr } = await demo(scope, "--help");
+  assertEquals([code, stderr], [0, []]);
+  const text = stdout.join("\n");
+  for (const option of ["processes", "phases", "seed", "kill", "no-timeline", "help"]) {
+    assertStringIncludes(text, `--${option}`);
+  }
+});
+
+const MANY = ["--processes", "3", "--phases", "1000", "--seed", "1"];
+
+/** The moments at which a signal comes. */
+const moments: [
+  moment: string,
+  signal: Deno.Signal,
+  status: number,
+  (run: Run) => Promise<void>,
+][] = [
+  ["before it has started a process", "SIGINT", 130, async ({ directory }) => {
+    await until(
+      async () => (await Array.fromAsync(Deno.readDir(directory))).length > 0,
+      "it listens",
+    );
+  }],
+  ["before its processes have connected", "SIGTERM", 143, async ({ directory }) => {
+    await process(directory);
+  }],
+  ["while its processes work", "SIGHUP", 129, async ({ command }) => {
+    await until(() => count(command, "passed") >= 3, "all have passed once");
+  }],
+  ["while its processes wait", "SIGINT", 130, async ({ command }) => {
+    await until(() => count(command, "passed") >= 3, "all have passed once");
+    const before = count(command, "reached");
+    await until(() => count(command, "reached") > before, "somebody waits");
+  }],
+];
+
+function count({ stdout }: Command, what: What): number {
+  return stdout.filter((line) => parse(line)?.what === what).length;
+}
+
+for (const [moment, signal, status, come] of moments) {
+  test(`process_demo.ts ends at ${signal} ${moment}, and leaves nothing`, async (scope) => {
+    const run = await start(scope, MANY);
+    await come(run);
+    run.command.kill(signal);
+    const { code, stdout, stderr } = await finish(run);
+    assertEquals([code, stderr], [status, []]);
+    read(stdout);
+    assertEquals(stdout.filter((line) => parse(line) === undefined), [], "a timeline");
+  });
+}

@@ -1,0 +1,120 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+// Each example is run by the command that its header shows, and nothing else.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { test, within } from "../_helpers/harness.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Runs an example. It must end by itself, with status 0 and no word on stderr. Returns what it prints. */
+async function run(scope: AsyncDisposableStack, name: string): Promise<string[]> {
+  const source = await Deno.readTextFile(new URL(`examples/${name}`, ROOT));
+  const command = /^ \* {5}deno (\w+) (.*)$/m.exec(source);
+  assert(command !== null, "the header shows no command");
+  const [, verb, rest] = command;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [verb!, "--quiet", "--no-check", "--no-prompt", ...rest!.split(" ")],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = child.output();
+  scope.defer(async () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await output;
+  });
+  const { code, stdout, stderr } = await within(output, `examples/${name}`);
+  const decoder = new TextDecoder();
+  assertEquals([code, decoder.decode(stderr)], [0, ""], decoder.decode(stdout));
+  return decoder.decode(stdout).trimEnd().split("\n");
+}
+
+/** What each example must print. */
+const checks: Record<string, (lines: string[]) => void> = {
+  "tasks.ts": (lines) => checkMeeting(lines, "Task"),
+  "workers.ts": (lines) => checkMeeting(lines, "Worker"),
+  "processes.ts": (lines) => checkMeeting(lines, "Process"),
+  "start_gate.ts"(lines) {
+    const runners = ["Ann", "Bob", "Cyd"];
+    assertEquals(lines.slice(0, 3).toSorted(), runners.map((runner) => `${runner} is ready.`));
+    assertEquals(lines[3], "Go!");
+    assertEquals(lines.slice(4).toSorted(), runners.map((runner) => `${runner} runs.`));
+  },
+  "merge_action.ts"(lines) {
+    assertEquals(lines, [
+      "Phase 0: centers 1.67, 9.17, 21.00",
+      "Phase 1: centers 2.00, 10.40, 21.00",
+      "Phase 2: centers 2.00, 10.40, 21.00",
+      "The centers have settled.",
+    ]);
+  },
+  "game_of_life.ts"(lines) {
+    assertEquals(lines.slice(-2), [
+      "Generation 300: 123 cells live.",
+      "4 workers and one thread agree.",
+    ]);
+  },
+  "race_test.ts"(lines) {
+    assertStringIncludes(lines.join("\n"), "2 passed");
+  },
+  "stop_long_work.ts"(lines) {
+    const gone =
+      'Phase 0 broke: "download" is gone: no network (0 of 3 arrived, missing "left half", "right half", "download")';
+    assertEquals(lines.toSorted(), [
+      "A party is told: TimeoutError",
+      "A party is told: timeout",
+      "The action stops: Phase 0 broke: a party timed out (2 of 2 arrived)",
+      `left half stops: ${gone}`,
+      `right half stops: ${gone}`,
+    ]);
+  },
+  "recovery.ts"(lines) {
+    assertEquals(lines[0], "With a replacement:");
+    const without = lines.indexOf("Without:");
+    checkRounds(lines.slice(1, without), ["a", "b", "c"]);
+    checkRounds(lines.slice(without + 1), ["a", "b"]);
+  },
+};
+
+function checkMeeting(lines: string[], kind: string): void {
+  const parties = [0, 1, 2, 3].map((index) => `${kind} ${index}`);
+  const reached = parties.map((party) => `${party} reached the barrier.`);
+  assertEquals(lines.slice(0, 4).toSorted(), reached);
+  assertEquals(lines.slice(4).toSorted(), parties.map((party) => `${party} goes on.`));
+}
+
+/** Checks a part of what `recovery.ts` prints: "c" dies in round 1, and `after` do that round again. */
+function checkRounds(lines: string[], after: string[]): void {
+  const done = (parties: string[], round: number) =>
+    parties.map((party) => `${party} has done round ${round}.`);
+  const indexesOf = (wanted: string[]) => wanted.map((line) => lines.indexOf(line));
+  const rounds = [done(["a", "b", "c"], 0), done(after, 1), done(after, 2)].map(indexesOf);
+  for (const round of rounds) assert(Math.min(...round) >= 0, lines.join("\n"));
+  // One that comes when the other has mended the barrier already is not told.
+  const told = indexesOf(["a is told that c is gone.", "b is told that c is gone."])
+    .filter((index) => index >= 0);
+  assert(told.length > 0, lines.join("\n"));
+  assert(Math.max(...told) < Math.min(...rounds[1]!), lines.join("\n"));
+  assertEquals(lines.at(-1), "1 process has died, and all rounds are done.");
+  assertEquals(lines.length, rounds.flat().length + told.length + 1, lines.join("\n"));
+}
+
+for (const [name, check] of Object.entries(checks)) {
+  test(`examples/${name} runs by its command and prints what it shows`, async (scope) => {
+    check(await run(scope, name));
+  });
+}
+
+test("examples: each has a test", async () => {
+  const files = await Array.fromAsync(Deno.readDir(new URL("examples/", ROOT)));
+  const names = files.filter(({ isFile, name }) => isFile && name.endsWith(".ts"))
+    .map(({ name }) => name);
+  assertEquals(Object.keys(checks).toSorted(), names.toSorted());
+});
