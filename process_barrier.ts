@@ -110,7 +110,7 @@
  * | `"ready"` | `timeout`?, `cancellable`?, `cancelled`? | `null`, when the barrier is usable |
  * | `"register"` | `count` | the phase they join |
  * | `"abort"` | `reason`?: text | `null` |
- * | `"reset"` | `phase`?, `dropLost`? | `null` |
+ * | `"reset"` | `phase`?, `dropLost`? | the names of the parties that were gone |
  * | `"status"` | | `{ parties, arrived, phase, broken, reason?, missing }` |
  * | `"leave"` | | the errors of the phases that broke, of the last 16 that have ended |
  * | `"memory"` | `version` | before `"join"`: where the memory is, or `null`; its layout is private to this library |
@@ -455,14 +455,16 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @param phase The phase whose break is to be mended, the `phase` of the error: where that was mended already,
    *   nothing happens. Without it, whatever breaks the barrier is mended, and parties that wait are freed.
    * @param options Whether to go on without the parties that are gone.
+   * @returns The names of the parties that were gone, whose seats are free now, or dropped: of several that ended in one
+   *   attempt an error names only the first. None if there was nothing to mend.
    * @throws {TypeError} If `phase` or an option is of the wrong type.
    * @throws {RangeError} If `phase` is not an integer of at least 0.
    * @throws {DOMException} An `InvalidStateError` if the barrier is over.
    */
-  async reset(phase?: number, options?: ResetOptions): Promise<void> {
+  async reset(phase?: number, options?: ResetOptions): Promise<string[]> {
     const dropLost = readReset(phase, options);
     await this.#server.catchUp();
-    this.#server.coordinator.party.reset(phase, dropLost);
+    return this.#server.coordinator.party.reset(phase, dropLost);
   }
 
   /**
@@ -884,12 +886,14 @@ export class ProcessBarrier implements AsyncDisposable {
    * @param phase The phase whose break is to be mended, the `phase` of the error: where that was mended already,
    *   nothing happens. Without it, whatever breaks the barrier is mended, and parties that wait are freed.
    * @param options Whether to go on without the parties that are gone.
+   * @returns The names of the parties that were gone, whose seats are free now, or dropped: of several that ended in one
+   *   attempt an error names only the first. None if there was nothing to mend.
    * @throws {TypeError} If `phase` or an option is of the wrong type.
    * @throws {RangeError} If `phase` is not an integer of at least 0.
    * @throws {DOMException} An `InvalidStateError` if this party was disposed or the barrier is over.
    */
-  async reset(phase?: number, options?: ResetOptions): Promise<void> {
-    await this.#party.reset(phase, readReset(phase, options));
+  async reset(phase?: number, options?: ResetOptions): Promise<string[]> {
+    return await this.#party.reset(phase, readReset(phase, options));
   }
 
   /**

@@ -19,7 +19,8 @@ export interface Party {
   ready(options: Omit<Waiting, "onCancel">): Promise<void>;
   register(count: number): Awaitable<number>;
   abort(reason: unknown): Awaitable<void>;
-  reset(phase: number | undefined, dropLost: boolean): Awaitable<void>;
+  /** Returns the names of the parties that were gone. */
+  reset(phase: number | undefined, dropLost: boolean): Awaitable<string[]>;
   /** How the barrier stands. */
   status(): Awaitable<Snapshot>;
   /** How the barrier stands, as far as is known here at once. */

@@ -227,6 +227,17 @@ export class Seats {
     Atomics.store(this.#words, this.#at(index, SEAT_GONE_IN), positive(phase));
   }
 
+  /** The names of the parties that are gone in that phase, those included that may be counted in this moment. */
+  goneIn(phase: number): string[] {
+    const gone: string[] = [];
+    for (let index = 0; index < this.#records; index++) {
+      if ((this.#status(index) & STATUS_MASK) !== GONE) continue;
+      const goneIn = Atomics.load(this.#words, this.#at(index, SEAT_GONE_IN));
+      if (goneIn === positive(phase) || goneIn === NOT_YET) gone.push(this.nameOf(index));
+    }
+    return gone;
+  }
+
   /** Notes that its party arrives in a phase. Made visible by the exchange that follows. */
   setMark(index: number, phase: number): void {
     this.#words[this.#at(index, SEAT_MARK)] = phase | 0;

@@ -31,6 +31,7 @@ import {
   afterWithdrawal,
   arrivalPhaseOf,
   arrivedOf,
+  behindAction,
   initialState,
   isBroken,
   isCorrupt,
@@ -328,24 +329,30 @@ export class SharedBarrier {
     }
   }
 
-  /** Makes the barrier usable again. `phase` is that of the break that is to be mended. */
-  reset(phase: number | undefined, dropLost: boolean): void {
+  /**
+   * Makes the barrier usable again, and returns the names of the parties that were gone. `phase` is that of the break
+   * that is to be mended.
+   */
+  reset(phase: number | undefined, dropLost: boolean): string[] {
     for (;;) {
       const state = this.read();
       if (isOver(state)) this.#refuse(state);
       if (isExhausted(state)) throw noPhasesLeft(state);
       if (!isBroken(state)) {
         const idle = !isRunning(state) && remainingOf(state) === partiesOf(state);
-        if (phase !== undefined || idle) return;
+        if (phase !== undefined || idle) return [];
         // Broken first: that freezes the outcome. If somebody else mends this break meanwhile, all is done.
         if (this.#break(state, afterBreak(state, "reset", 0), {})) phase = phaseOf(state);
         continue;
       }
       const open = phaseOf(state);
       const last = isRunning(state) ? open + 1 : open;
-      if (phase !== undefined && (phase < open || phase > last)) return;
+      if (phase !== undefined && (phase < open || phase > last)) return [];
       this.#record(state);
-      if (this.#swap(state, afterReset(state, dropLost))) return this.waiters.wakeAll();
+      const gone = this.seats.goneIn(open);
+      if (!this.#swap(state, afterReset(state, dropLost))) continue;
+      this.waiters.wakeAll();
+      return gone;
     }
   }
 
@@ -515,9 +522,10 @@ export class SharedBarrier {
     for (;;) {
       const state = this.read();
       if (isBroken(state) || phaseOf(state) > arrival.phase) return undefined;
+      const isBehind = phaseOf(state) < arrival.phase;
       const before: Snapshot = {
-        ...this.#countsIn(state),
-        phase: phaseOf(state),
+        ...this.#countsIn(isBehind ? behindAction(state) : state),
+        phase: arrival.phase,
         broken: false,
         reason: undefined,
       };

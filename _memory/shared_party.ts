@@ -196,12 +196,13 @@ export class SharedParty implements Party {
   }
 
   abort(reason: unknown): void {
+    if (this.#closed) return;
     this.barrier.break("aborted", { party: this.seat?.name, cause: reason });
   }
 
-  reset(phase: number | undefined, dropLost: boolean): void {
+  reset(phase: number | undefined, dropLost: boolean): string[] {
     this.#checkHere();
-    this.barrier.reset(phase, dropLost);
+    return this.barrier.reset(phase, dropLost);
   }
 
   /** Leaves for good. A party that has not dropped breaks the barrier. */

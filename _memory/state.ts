@@ -141,10 +141,15 @@ export function afterWithdrawal({ low, high }: State): State {
 
 /** After the action has ended: the phase has passed. If the next has filled meanwhile, its action runs. */
 export function afterAction(state: State): State {
-  const next = nextPhase({ low: state.low & ~RUNNING, high: state.high });
+  const next = behindAction(state);
   if (remainingOf(state) > 0 || partiesOf(state) === 0) return next;
   const full = refilled(next);
   return { low: full.low | RUNNING, high: full.high };
+}
+
+/** The next phase, which fills while an action runs. */
+export function behindAction(state: State): State {
+  return nextPhase({ low: state.low & ~RUNNING, high: state.high });
 }
 
 /** After parties were registered. */

@@ -120,8 +120,8 @@ export class MemoryParty implements ProcessParty {
     if (this.#closing === undefined) this.#party.abort(reason);
   }
 
-  reset(phase: number | undefined, dropLost: boolean): void {
-    this.#party.reset(phase, dropLost);
+  reset(phase: number | undefined, dropLost: boolean): string[] {
+    return this.#party.reset(phase, dropLost);
   }
 
   close(): Promise<void> {

@@ -144,8 +144,8 @@ export class SocketParty implements ProcessParty {
     if (answer !== "ended") resultOf(answer);
   }
 
-  async reset(phase: number | undefined, dropLost: boolean): Promise<void> {
-    await this.#ask({ do: "reset", phase, dropLost });
+  async reset(phase: number | undefined, dropLost: boolean): Promise<string[]> {
+    return namesOf(await this.#ask({ do: "reset", phase, dropLost }));
   }
 
   close(): Promise<void> {

@@ -441,7 +441,7 @@ export class AsyncBarrier implements Disposable {
   /**
    * Breaks the barrier: every party that waits gets a {@linkcode BrokenBarrierError} with the reason `"aborted"`, and so
    * does every later arrival, until {@linkcode AsyncBarrier.reset}. It does nothing to a barrier that is broken, nor
-   * to phases that have passed.
+   * to phases that have passed. By a handle that was disposed it does nothing.
    *
    * @example Usage
    * ```ts
@@ -456,6 +456,7 @@ export class AsyncBarrier implements Disposable {
    * @param reason Becomes the errors' `cause`.
    */
   abort(reason?: unknown): void {
+    if (this.#left === "was disposed") return;
     this.#barrier.break("aborted", { party: this.#member.name, cause: reason });
   }
 
@@ -483,14 +484,16 @@ export class AsyncBarrier implements Disposable {
    *
    * @param phase What to mend. It does nothing unless the present break ended that phase.
    * @param options Whether to go on without the parties that are gone.
+   * @returns The names of the parties that were gone, whose seats are free now, or dropped: of several that ended in one
+   *   attempt an error names only the first. None if there was nothing to mend.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If `phase` is not an integer of at least 0.
    * @throws {DOMException} `InvalidStateError` if the barrier is over or the handle was disposed.
    */
-  reset(phase?: number, options?: ResetOptions): void {
+  reset(phase?: number, options?: ResetOptions): string[] {
     const dropLost = readReset(phase, options);
     this.#checkHandle();
-    this.#barrier.reset(phase, dropLost);
+    return this.#barrier.reset(phase, dropLost);
   }
 
   /** How many parties must arrive to complete a phase. A snapshot. */

@@ -95,11 +95,10 @@ export class TaskBarrier {
     return { parties, arrived, phase, broken: reason !== undefined, reason, missing };
   }
 
-  /** How it stands while it is not broken. */
-  #stand(): Omit<Break, "reason"> & { reason?: undefined } {
+  /** How it stands while it is not broken; unless `running`, the phase that arrivals count for. */
+  #stand(running = this.#running !== undefined): Omit<Break, "reason"> & { reason?: undefined } {
     const { number, expected, arrivals } = this.#open;
     const parties = this.#parties;
-    const running = this.#running !== undefined;
     if (running) return { parties, arrived: parties, phase: number - 1, missing: [], running };
     const missing = [...this.#members]
       .filter(([_, { arrivedIn }]) => arrivedIn !== number)
@@ -217,7 +216,7 @@ export class TaskBarrier {
   ): Cancelled | undefined {
     const place = phase.arrivals.lastIndexOf(settle);
     if (place < 0) return undefined;
-    const before = this.snapshot;
+    const before = { ...this.snapshot, ...this.#stand(phase !== this.#open) } as Snapshot;
     if (onCancel === "withdraw" && phase === this.#open) {
       phase.arrivals.splice(place, 1);
       member.arrivedIn = -1;
@@ -287,26 +286,31 @@ export class TaskBarrier {
     this.#changed();
   }
 
-  /** Makes the barrier usable again. `phase` is that of the break that is to be mended. */
-  reset(phase: number | undefined, dropLost: boolean): void {
+  /** Makes the barrier usable again, and returns the names of the parties that were gone. `phase`: whose break. */
+  reset(phase: number | undefined, dropLost: boolean): string[] {
     this.checkNotOver();
     if (this.#broken === undefined) {
       const { arrivals, expected } = this.#open;
       // Who has dropped waits for nobody, and is not taken back.
       const idle = this.#running === undefined && expected - arrivals.length === this.#parties;
-      if (phase !== undefined || idle) return;
+      if (phase !== undefined || idle) return [];
       this.break("reset");
     }
-    if (phase !== undefined && (phase < this.#broken!.phase || phase >= this.#open.number)) return;
+    if (phase !== undefined && (phase < this.#broken!.phase || phase >= this.#open.number)) {
+      return [];
+    }
+    const lost: string[] = [];
     for (const [name, { gone }] of this.#members) {
       if (!gone) continue;
       this.#members.delete(name);
+      lost.push(name);
       // Parties without a name may have dropped too often.
       if (dropLost && this.#parties > 0) this.#parties--;
     }
     this.#broken = undefined;
     this.#openPhase(this.#open.number);
     this.#changed();
+    return lost;
   }
 
   /** Ends the barrier for good. What broke before keeps its reason: then the next phase is the one that is over. */

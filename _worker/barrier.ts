@@ -277,7 +277,7 @@ export class Barrier implements BarrierHandle, Disposable {
    *   the end of a worker cannot be noticed on this platform.
    * @throws {RangeError} If the name is not 1 to 64 bytes of UTF-8 or the timeout is negative or NaN.
    * @throws {DOMException} `InvalidStateError` if the name is in use, no seat is free, the barrier is over, or the handle
-   *   that made it is gone.
+   *   that made it was collected. That its thread has ended is not noticed: the maker must outlive the barrier.
    */
   static async join(
     handle: BarrierHandle | SharedArrayBuffer,
@@ -603,7 +603,7 @@ export class Barrier implements BarrierHandle, Disposable {
   /**
    * Breaks the barrier: every party that waits gets a {@linkcode BrokenBarrierError} with the reason `"aborted"`, and so
    * does every later arrival, until {@linkcode Barrier.reset}. It does nothing to a barrier that is broken, nor to
-   * phases that have passed.
+   * phases that have passed. By a handle that was disposed it does nothing.
    *
    * @example Usage
    * ```ts
@@ -645,12 +645,14 @@ export class Barrier implements BarrierHandle, Disposable {
    *
    * @param phase What to mend. It does nothing unless the present break ended that phase.
    * @param options Whether to go on without the parties that are gone.
+   * @returns The names of the parties that were gone, whose seats are free now, or dropped: of several that ended in one
+   *   attempt an error names only the first. None if there was nothing to mend.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If `phase` is not an integer of at least 0.
    * @throws {DOMException} `InvalidStateError` if the barrier is over or the handle was disposed.
    */
-  reset(phase?: number, options?: ResetOptions): void {
-    this.#party.reset(phase, readReset(phase, options));
+  reset(phase?: number, options?: ResetOptions): string[] {
+    return this.#party.reset(phase, readReset(phase, options));
   }
 
   /** How many parties must arrive to complete a phase. A snapshot. */

@@ -3,7 +3,7 @@
 
 /**
  * Three processes meet in each of three rounds. In the second round one of them dies. The survivors are told who it
- * was, mend the barrier, and do that round again: with a replacement, or without.
+ * was, the parent mends the barrier, and they do that round again: with a replacement, or without.
  *
  *     deno run -A examples/recovery.ts
  *
@@ -22,8 +22,6 @@ interface Task {
   round: number;
   /** The round in which it dies, if it does. */
   dies: number | undefined;
-  /** Whether the others go on without one that is gone. */
-  dropLost: boolean;
 }
 
 const [task] = Deno.args;
@@ -37,7 +35,7 @@ if (task !== undefined) {
 }
 
 /** A party: does what remains of the rounds. */
-async function party({ path, name, round, dies, dropLost }: Task): Promise<void> {
+async function party({ path, name, round, dies }: Task): Promise<void> {
   await using barrier = await ProcessBarrier.connect(path, { name });
   while (round < ROUNDS) {
     // … work for this round …
@@ -49,20 +47,18 @@ async function party({ path, name, round, dies, dropLost }: Task): Promise<void>
     } catch (error) {
       if (!(error instanceof BrokenBarrierError && error.reason === "lost")) throw error;
       console.log(`${name} is told that ${error.party} is gone.`);
-      // All survivors do this. The first one mends it. For the others it does nothing, as the phase says which break
-      // they mean.
-      await barrier.reset(error.phase, { dropLost });
+      await barrier.ready();
     }
   }
   await barrier.arriveAndDrop();
 }
 
 /** The parent: starts the parties, follows the phases, and replaces whoever is gone. */
-async function parent({ dropLost }: Pick<Task, "dropLost">): Promise<void> {
+async function parent({ dropLost }: { dropLost: boolean }): Promise<void> {
   await using server = await ProcessBarrierServer.listen({ parties: 3 });
   const endings: Promise<Deno.CommandStatus>[] = [];
   const add = (name: string, round: number, dies?: number) => {
-    const child = start({ path: server.path, name, round, dies, dropLost });
+    const child = start({ path: server.path, name, round, dies });
     server.expect(name, child.status);
     endings.push(child.status);
   };
@@ -77,9 +73,9 @@ async function parent({ dropLost }: Pick<Task, "dropLost">): Promise<void> {
       round++;
     } catch (error) {
       if (!(error instanceof BrokenBarrierError && error.reason === "lost")) throw error;
-      await server.ready();
-      // A survivor has mended it. So the seat is free, unless it was dropped.
-      if (!dropLost) add(error.party!, round);
+      // An error names one of those who are gone. The reset names them all: two may have died at once.
+      const gone = await server.reset(error.phase, { dropLost });
+      if (!dropLost) { for (const name of gone) add(name, round); }
     }
   }
   const failed = (await Promise.all(endings)).filter(({ success }) => !success).length;

@@ -48,7 +48,7 @@ async function enter({ place, name, blocking = false, unnamed }: Plan): Promise<
       wait: (options) => blocks ? barrier.waitSync(options) : barrier.wait(options),
       waitFor: (phase, options) => barrier.waitFor(phase, options),
       ready: (options) => barrier.ready(options),
-      reset: (phase, options) => barrier.reset(phase, options),
+      reset: (phase, options) => barrier.reset(phase, options).then(() => {}),
       leave: () => barrier[Symbol.asyncDispose](),
     };
   }
@@ -60,7 +60,7 @@ async function enter({ place, name, blocking = false, unnamed }: Plan): Promise<
     waitFor: (phase, options) =>
       blocking ? barrier.waitFor(phase, options) : barrier.waitForAsync(phase, options),
     ready: (options) => blocking ? barrier.ready(options) : barrier.readyAsync(options),
-    reset: (phase, options) => barrier.reset(phase, options),
+    reset: (phase, options) => void barrier.reset(phase, options),
     leave: () => barrier[Symbol.dispose](),
   };
 }

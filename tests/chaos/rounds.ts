@@ -42,7 +42,7 @@ export class Figures {
 /** What is used of a barrier where it was made. */
 type Host = Pick<Barrier | ProcessBarrierServer, "parties" | "broken" | "phase"> & {
   abort(): void | Promise<void>;
-  reset(): void | Promise<void>;
+  reset(): unknown;
   register(): number | Promise<number>;
   expect(name: string, ended: PromiseLike<unknown>): void;
 };

@@ -48,6 +48,22 @@ export function action(suite: Suite): void {
     }
   });
 
+  check("()", "counts the phase of who withdraws behind a running action", async (make) => {
+    const end = Promise.withResolvers<void>();
+    const { host, parties } = await make(2, { action: () => end.promise });
+    const [a, b] = parties as Three;
+    await Promise.all([a.arrive(), b.arrive()]);
+    const error = await failure(a.wait({ timeout: 0, onCancel: "withdraw" }));
+    const missing = b.name === undefined ? "" : `, missing ${JSON.stringify(b.name)}`;
+    assertEquals(
+      (error as Error).message,
+      `Phase 1 timed out after 0 ms (1 of 2 arrived${missing})`,
+    );
+    end.resolve();
+    await host.waitFor(0);
+    await suite.passes(host, parties, 1);
+  });
+
   check("()", "lets nobody pass before its async action has ended", async (make) => {
     const end = Promise.withResolvers<void>();
     const signals: AbortSignal[] = [];

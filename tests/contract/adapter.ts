@@ -17,7 +17,7 @@ export interface Handle {
   ready(options?: WaitForOptions): Promise<void>;
   register(count?: number): Promise<number>;
   abort(reason?: unknown): Promise<void>;
-  reset(phase?: number, options?: ResetOptions): Promise<void>;
+  reset(phase?: number, options?: ResetOptions): Promise<string[]>;
   dispose(): Promise<void>;
   state(): Promise<State>;
 }

@@ -109,7 +109,7 @@ const FAULTS: Fault[] = [
     what: () => "it was reset",
     anonymous: true,
     usable: true,
-    strike: (_, c) => c.reset(),
+    strike: async (_, c) => void await c.reset(),
   },
   {
     member: ".wait()",

@@ -180,6 +180,26 @@ export function identity(suite: Suite): void {
     },
   );
 
+  named(
+    ".reset()",
+    "names all who are gone, of whom an error names only the first",
+    async (make) => {
+      const fixture = await make(3);
+      const { host, parties, join } = fixture;
+      const [a, b, c] = parties as Three;
+      await a.dispose();
+      await b.dispose();
+      assertEquals(await host.reset(7), []);
+      const names = await host.reset(0);
+      assertEquals(names.sort(), [a.name, b.name].sort());
+      assertEquals(await host.reset(0), []);
+      const replacements = await Promise.all(names.map((name) => join({ name })));
+      await suite.passes(host, [...replacements, c], 1);
+      await c.dispose();
+      assertEquals(await host.reset(undefined, { dropLost: true }), [c.name]);
+    },
+  );
+
   named(".reset()", "goes on without those who are gone, if it is told to", async (make) => {
     const { host, parties, join } = await make(4);
     const [a, b, c, d] = parties as [...Three, Three[0]];

@@ -427,7 +427,7 @@ export class Thread {
   }
 
   reset(phase?: number, dropLost: boolean = false): Entry {
-    return this.#call("reset", phase, () => this.#party.reset(phase, dropLost));
+    return this.#call("reset", phase, () => void this.#party.reset(phase, dropLost));
   }
 
   register(count: number = 1): Entry {

@@ -93,7 +93,7 @@ test("ProcessBarrierServer serves a client written from the doc of the wire", as
   });
   assertEquals(state, { parties: 3, arrived: 1, phase: 3, broken: true, reason: "aborted" });
   const ready = b.ask({ do: "ready" });
-  assertEquals((await a.ask({ do: "reset", phase: 3, dropLost: false })).ok, null);
+  assertEquals((await a.ask({ do: "reset", phase: 3, dropLost: false })).ok, []);
   assertEquals((await ready).ok, null);
   assertEquals((await b.ask({ do: "drop" })).ok, 4);
   const left = await a.ask({ do: "leave" });

@@ -245,7 +245,7 @@ export class Model {
   /** Row "reset() while some have arrived", and what mends. */
   reset(by: Holder, phase: number | undefined, dropLost: boolean): Call {
     if (by.disposed || this.over) return this.#done(by, "InvalidStateError");
-    const done = this.#done(by, "gives undefined");
+    const done = this.#done(by, "gives ");
     if (this.#broken === undefined) {
       const idle = !this.isRunning && this.#toCome === this.parties;
       if (phase !== undefined || idle) return done;
@@ -253,8 +253,10 @@ export class Model {
     }
     const { shown, last } = this.#broken!;
     if (phase !== undefined && (phase < shown.phase || phase > last)) return done;
+    const gone = [...this.members].filter(([_, gone]) => gone).map(([{ name }]) => name).sort();
     this.#mend(this.#broken!, dropLost);
     this.#settle((call) => call.kind === "ready" ? "gives undefined" : undefined);
+    done.outcome = `gives ${gone}`;
     return done;
   }
 

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { BrokenBarrierError } from "../../barrier.ts";
 import type { Adapter, Party } from "../contract/adapter.ts";
 import { FakeTime } from "../_helpers/fake_time.ts";
-import { CountingController, turn } from "../_helpers/harness.ts";
+import { CountingController, quiet, turn } from "../_helpers/harness.ts";
 import { type Call, type Does, type Holder, Model, type Wish } from "./model.ts";
 
 /**
@@ -218,7 +218,9 @@ export async function run(adapter: Adapter, program: Program, remote = false): P
       case "reset": {
         const at = step.ahead === undefined ? undefined : Math.max(0, phase + step.ahead);
         const { dropLost } = step;
-        return { call: model.reset(holder, at, dropLost), promise: handle.reset(at, { dropLost }) };
+        const call = model.reset(holder, at, dropLost);
+        const names = handle.reset(at, { dropLost }).then((names) => names.sort());
+        return { call, promise: quiet(names) };
       }
       case "cancel":
         if (signals.length > 0) abort(step.which % signals.length);

@@ -1,0 +1,52 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+// deno-lint-ignore-file no-console -- printing is what it is for
+
+/**
+ * Measures the library as browsers get it: bundled and minified by esbuild, and compressed. Fails where a bundle is larger
+ * than its budget.
+ *
+ * @module
+ */
+
+import { build, stop } from "esbuild";
+
+/** What is imported, and how many bytes it may take, compressed. */
+const bundles = [
+  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.ts"`, budget: 4_600 },
+  { name: "all of mod.ts", source: `export * from "./mod.ts"`, budget: 13_000 },
+];
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** Its size in bytes, minified and then compressed. */
+async function measure(contents: string): Promise<[number, number]> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: root },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+    plugins: [{
+      name: "no side effects",
+      // What package.json says with `sideEffects: false`: who imports one class does not get the other.
+      setup(build) {
+        build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => ({
+          path: new URL(path, `file://${resolveDir}/`).pathname,
+          sideEffects: false,
+        }));
+      },
+    }],
+  });
+  const bytes = outputFiles[0]!.contents as Uint8Array<ArrayBuffer>;
+  const compressed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  return [bytes.length, (await new Response(compressed).bytes()).length];
+}
+
+let tooLarge = false;
+for (const { name, source, budget } of bundles) {
+  const [minified, compressed] = await measure(source);
+  console.log(`${name}: ${minified} bytes minified, ${compressed} compressed (at most ${budget})`);
+  tooLarge ||= compressed > budget;
+}
+await stop();
+if (tooLarge) Deno.exit(1);
