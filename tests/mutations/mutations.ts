@@ -392,7 +392,7 @@ export const mutations: readonly Mutation[] = [
     from: "return isRunning(state) ? nextPhase(next) : next;",
     to: "return next;",
     test: "tests/memory/state_test.ts",
-    filter: "afterReset",
+    filter: "",
   },
   {
     file: "_memory/state.ts",

@@ -55,6 +55,21 @@ testMemory("MappedMemory.open() refuses a file that can be cut short", async (sc
   assertThrows(() => MappedMemory.open(place!), DOMException, "is not sealed");
 });
 
+testMemory("MappedMemory.open() refuses memory that can be cut short", (scope) => {
+  const libc = Deno.dlopen("libc.so.6", {
+    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+  scope.defer(() => libc.close());
+  const allowSealing = 2;
+  const file = libc.symbols.memfd_create(new TextEncoder().encode("foreign\0"), allowSealing);
+  scope.defer(() => void libc.symbols.close(file));
+  assertEquals(libc.symbols.ftruncate(file, 4_096n), 0);
+  const place = `/proc/${Deno.pid}/fd/${file}`;
+  assertThrows(() => MappedMemory.open(place), DOMException, "is not sealed");
+});
+
 testMemory("MappedMemory.open() refuses whatever is no place of a memory", async (scope) => {
   const path = `${await temporary(scope)}/file`;
   await Deno.writeTextFile(path, "x".repeat(4_096));
