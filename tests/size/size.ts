@@ -10,10 +10,13 @@
 
 import { build, stop } from "esbuild";
 
-/** What is imported, and how many bytes it may take, compressed. */
+/**
+ * What is imported, and how many bytes it may take, compressed: a little more than it does, so that growth is noticed. The
+ * goals are 3,000 and 8,000.
+ */
 const bundles = [
-  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.ts"`, budget: 4_600 },
-  { name: "all of mod.ts", source: `export * from "./mod.ts"`, budget: 13_000 },
+  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.ts"`, budget: 4_700 },
+  { name: "all of mod.ts", source: `export * from "./mod.ts"`, budget: 13_200 },
 ];
 
 const root = new URL("../../", import.meta.url).pathname;
