@@ -81,6 +81,7 @@ export class Reader implements Disposable {
   readonly entries: Entry[] = [];
   readonly #file: Deno.FsFile;
   readonly #decoder = new TextDecoder();
+  #read = 0;
   #rest = "";
 
   constructor(path: string) {
@@ -91,7 +92,12 @@ export class Reader implements Disposable {
   read(): Entry[] {
     const buffer = new Uint8Array(65_536);
     const before = this.entries.length;
-    for (let n = this.#file.readSync(buffer); n !== null; n = this.#file.readSync(buffer)) {
+    // No further than this: it may be written faster than it is read.
+    for (let left = this.#file.statSync().size - this.#read; left > 0;) {
+      const n = this.#file.readSync(buffer);
+      if (n === null) break;
+      left -= n;
+      this.#read += n;
       const lines = (this.#rest + this.#decoder.decode(buffer.subarray(0, n), { stream: true }))
         .split("\n");
       this.#rest = lines.pop()!;

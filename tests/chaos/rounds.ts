@@ -13,6 +13,9 @@ import { type Plan, toldBy } from "./party.ts";
 /** How long nothing may happen before somebody is taken to wait for ever, in ms. */
 const WATCHDOG = 30_000;
 
+/** How long a log may be, in lines: a round has some thousand. One that goes on for ever is no better than one that hangs. */
+const MAX_LINES = 50_000;
+
 /** How often the log is read, in ms. */
 const PAUSE = 4;
 
@@ -143,7 +146,11 @@ class Round<T extends Actor> implements Disposable {
 
   /** Whether nothing has happened for so long that nothing will. */
   get isHung(): boolean {
-    return performance.now() - this.#lastChange > WATCHDOG;
+    return performance.now() - this.#lastChange > WATCHDOG || this.#isEndless;
+  }
+
+  get #isEndless(): boolean {
+    return this.#reader.entries.length > MAX_LINES;
   }
 
   /** Waits until a condition holds, or for ever. */
@@ -229,6 +236,7 @@ class Round<T extends Actor> implements Disposable {
     this.read();
     for (const actor of [...this.#stopped.keys()]) this.#resume(actor);
     const log = this.#reader.entries;
+    if (this.#isEndless) return [`it goes on for ever: ${[...this.#busy]}`];
     const { problems, told, slowest } = judge(log, rules);
     const figures = this.#figures;
     figures.rounds++;
