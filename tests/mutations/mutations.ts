@@ -478,4 +478,13 @@ export const mutations: readonly Mutation[] = [
     test: "tests/process/process_barrier_test.ts",
     filter: "",
   },
+  {
+    file: "_worker/liveness.ts",
+    from:
+      "    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n    const { held = [] } = await locks!.query();\n",
+    to:
+      "    const { held = [] } = await locks!.query();\n    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n",
+    test: "tests/worker/liveness_test.ts",
+    filter: "Watch takes nobody for lost",
+  },
 ];

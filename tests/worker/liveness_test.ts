@@ -1,0 +1,59 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { BarrierMemory, byteLengthFor, JOINS, LIVES, roomFor } from "../../_memory/layout.ts";
+import { SharedBarrier } from "../../_memory/shared_barrier.ts";
+import { atomicsParking } from "../../_worker/atomics_parking.ts";
+import { Watch } from "../../_worker/liveness.ts";
+import { test, turn, until } from "../_helpers/harness.ts";
+
+interface Locks {
+  query(): Promise<unknown>;
+  request(name: string, granted: () => unknown): Promise<unknown>;
+}
+
+test("Watch takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
+  const room = roomFor(2);
+  const memory = BarrierMemory.initialize(new SharedArrayBuffer(byteLengthFor(room)), 0, room, {
+    hasAction: false,
+    timeout: Infinity,
+  });
+  const words = memory.words as Int32Array<SharedArrayBuffer>;
+  const barrier = new SharedBarrier(memory, atomicsParking(words));
+  barrier.initialize(2);
+  const { locks } = navigator as unknown as { locks: Locks };
+  const original = locks.query.bind(locks);
+  scope.defer(() => void Reflect.deleteProperty(locks, "query"));
+  const end = Promise.withResolvers<void>();
+  scope.defer(() => end.resolve());
+  const listed = Promise.withResolvers<void>();
+  // A worker has begun its life, and no more. It goes on when the locks have been listed.
+  locks.query = async () => {
+    Reflect.deleteProperty(locks, "query");
+    const list = await original();
+    const held = Promise.withResolvers<void>();
+    locks.request(`@rendezvous/barrier ${memory.id} 1`, () => {
+      held.resolve();
+      return end.promise;
+    });
+    await held.promise;
+    barrier.seats.join("late", () => barrier.read(), 1);
+    listed.resolve();
+    return list;
+  };
+  Atomics.store(words, LIVES, 1);
+  const watch = new Watch(barrier);
+  scope.defer(() => watch.close());
+  await listed.promise;
+  for (let i = 0; i < 5; i++) await turn();
+  assertEquals(barrier.snapshot.broken, false);
+
+  // Once it has announced itself, its end is noticed.
+  Atomics.add(words, JOINS, 2);
+  Atomics.notify(words, JOINS);
+  for (let i = 0; i < 5; i++) await turn();
+  assertEquals(barrier.snapshot.broken, false);
+  end.resolve();
+  await until(() => barrier.snapshot.broken, "the end is noticed");
+  assertEquals(barrier.endingOf(0)?.party, "late");
+});
