@@ -16,8 +16,14 @@ export function replaceFigures(readme: string, machine: Machine, results: Result
 
 function figures({ date, processor, hardwareThreads, kernel, versions }: Machine, all: Result[]) {
   const { deno } = versions;
-  let text = `\n${date.slice(0, 10)}, Deno ${deno}, ${processor}, ${hardwareThreads} hardware ` +
-    `threads, ${kernel}; µs a phase, medians.\n`;
+  // A list, as a paragraph would be wrapped by the formatter.
+  const facts = [
+    `${date.slice(0, 10)}, Deno ${deno}`,
+    `${processor}, ${hardwareThreads} hardware threads`,
+    kernel,
+    "µs a phase, medians",
+  ];
+  let text = `\n${facts.map((fact) => `- ${fact}\n`).join("")}`;
   for (const hogs of [0, 2]) {
     for (const reach of ["tasks", "workers", "processes"] as const) {
       const results = all.filter((result) => result.hogs === hogs && result.reach === reach);
