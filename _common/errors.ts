@@ -13,6 +13,9 @@ import { describe, nameList, type Snapshot } from "./snapshot.ts";
  */
 export type BreakReason = "timeout" | "aborted" | "action" | "reset" | "lost";
 
+/** All reasons. Their order is that of their codes in memory. */
+export const REASONS: readonly BreakReason[] = ["timeout", "aborted", "action", "reset", "lost"];
+
 /** What a {@linkcode BrokenBarrierError} carries. */
 export interface BrokenBarrierErrorOptions extends ErrorOptions {
   /** Why the phase broke. */

@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import type { BreakReason } from "../_common/errors.ts";
+import { type BreakReason, REASONS } from "../_common/errors.ts";
 import { type BarrierMemory, HISTORY, HISTORY_SLOTS } from "./layout.ts";
 
 /*
@@ -13,22 +13,13 @@ import { type BarrierMemory, HISTORY, HISTORY_SLOTS } from "./layout.ts";
  *
  * A slot never goes backwards, so a thread that stood still in the middle of a reset does no harm.
  */
-const REASONS: readonly (BreakReason | undefined)[] = [
-  undefined,
-  "timeout",
-  "aborted",
-  "action",
-  "reset",
-  "lost",
-];
-
 function slotOf(phase: number): number {
   return HISTORY / 2 + phase % HISTORY_SLOTS;
 }
 
 /** Records that a phase broke. */
 export function recordBreak({ longs }: BarrierMemory, phase: number, reason: BreakReason): void {
-  const entry = BigInt(phase) << 3n | BigInt(REASONS.indexOf(reason));
+  const entry = BigInt(phase) << 3n | BigInt(REASONS.indexOf(reason) + 1);
   for (;;) {
     const before = Atomics.load(longs, slotOf(phase));
     if (before >> 3n >= BigInt(phase) && before !== 0n) return;
@@ -54,7 +45,7 @@ export function firstBreak(
     }
     if (typeof first === "object" && first.phase < latest) continue;
     // Another reason than these was written by somebody else than this library.
-    first = { phase: latest, reason: REASONS[Number(entry & 7n)] ?? "lost" };
+    first = { phase: latest, reason: REASONS[Number(entry & 7n) - 1] ?? "lost" };
   }
   return first;
 }

@@ -1,6 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import type { Cancellation } from "../_common/cancellation.ts";
+import { cannot } from "../_common/checks.ts";
 import {
   type Break,
   type BreakDetails,
@@ -251,10 +252,8 @@ export class SharedBarrier {
       if (isOver(state)) this.#refuse(state);
       const parties = partiesOf(state) + count;
       if (parties > this.memory.room) {
-        throw new RangeError(
-          `Cannot register parties as there must be at most ${this.memory.room}: ` +
-            `current value is ${parties}`,
-        );
+        const rule = `there must be at most ${this.memory.room}`;
+        throw new RangeError(cannot("register parties", rule, parties));
       }
       if (!this.#swap(state, afterRegistration(state, count))) continue;
       return isBroken(state) ? phaseOf(afterReset(state, false)) : arrivalPhaseOf(state);

@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import type { BreakReason } from "../_common/errors.ts";
+import { type BreakReason, REASONS } from "../_common/errors.ts";
 
 /*
  * The state of a barrier in shared memory: one word of 64 bits, so that every transition is one
@@ -41,16 +41,7 @@ export const ENDING_MASK = -1 << REASON_SHIFT;
 export const MAX_PHASE = 2 ** 40 - 1;
 
 /** The reasons by their codes. With the last two the barrier is over: no reset mends it. */
-const REASONS = [
-  undefined,
-  "timeout",
-  "aborted",
-  "action",
-  "reset",
-  "lost",
-  "aborted",
-  "lost",
-] as const;
+const CODES: readonly (BreakReason | undefined)[] = [undefined, ...REASONS, "aborted", "lost"];
 const OVER = 6;
 
 /** The first state of a barrier. */
@@ -75,7 +66,7 @@ export function partiesOf({ low }: State): number {
 
 /** Why the barrier is broken, if it is. */
 export function reasonOf({ low }: State): BreakReason | undefined {
-  return REASONS[(low & REASON_MASK) >>> REASON_SHIFT];
+  return CODES[(low & REASON_MASK) >>> REASON_SHIFT];
 }
 
 /** Whether the barrier is broken. */
@@ -189,7 +180,7 @@ export function afterCorruption(state: State): State {
 
 /** The code of a reason, in its place. */
 function codeOf(reason: BreakReason): number {
-  return REASONS.indexOf(reason) << REASON_SHIFT;
+  return CODES.indexOf(reason) << REASON_SHIFT;
 }
 
 function refilled(state: State): State {

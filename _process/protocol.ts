@@ -6,7 +6,13 @@
  */
 
 import { cannot, show } from "../_common/checks.ts";
-import { type BreakReason, BrokenBarrierError, invalidState, textOf } from "../_common/errors.ts";
+import {
+  type BreakReason,
+  BrokenBarrierError,
+  invalidState,
+  REASONS,
+  textOf,
+} from "../_common/errors.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 
 /** The version of the wire. */
@@ -32,8 +38,6 @@ const CANCELLED = "Cancelled";
 export class Cancelled extends Error {
   override name = CANCELLED;
 }
-
-const REASONS: readonly unknown[] = ["timeout", "aborted", "action", "reset", "lost"];
 
 /** What is said of an error. */
 export function encodeError(error: unknown): Message {
@@ -115,7 +119,7 @@ function stringOf(told: unknown): string {
 }
 
 function reasonOf(told: unknown): BreakReason | undefined {
-  return REASONS.includes(told) ? told as BreakReason : undefined;
+  return REASONS.find((reason) => reason === told);
 }
 
 /**
