@@ -5,15 +5,41 @@ export function cannot(doing: string, rule: string, shown: string | number): str
   return `Cannot ${doing} as ${rule}: current value is ${shown}`;
 }
 
-function wrongType(doing: string, rule: string, value: unknown): TypeError {
-  return new TypeError(cannot(doing, rule, show(value)));
+/** Throws the sentence for a bad argument, unless it is `ok`. */
+function check(
+  ok: boolean,
+  doing: string,
+  rule: string,
+  value: unknown,
+  Class: typeof TypeError | typeof RangeError = TypeError,
+): void {
+  if (!ok) throw new Class(cannot(doing, rule, show(value)));
+}
+
+/** What `typeof` tells of a type. */
+interface Types {
+  number: number;
+  string: string;
+  boolean: boolean;
+  // deno-lint-ignore ban-types -- what `typeof` tells
+  function: Function;
+}
+
+/** Checks that `value` is of a type. */
+export function checkType<Name extends keyof Types>(
+  doing: string,
+  name: string,
+  value: unknown,
+  type: Name,
+): asserts value is Types[Name] {
+  // deno-lint-ignore valid-typeof -- Types has valid ones only
+  check(typeof value === type, doing, `${name} must be a ${type}`, value);
 }
 
 /** Checks that options, where there are any, are an object. */
 export function checkOptions(doing: string, value: unknown): void {
-  if (value !== undefined && (typeof value !== "object" || value === null)) {
-    throw wrongType(doing, "options must be an object", value);
-  }
+  const ok = value === undefined || typeof value === "object" && value !== null;
+  check(ok, doing, "options must be an object", value);
 }
 
 /** Checks that an option which this method cannot heed is not given. */
@@ -24,7 +50,7 @@ export function checkAbsent(
   rule: string,
 ): void {
   const value = (options as Record<string, unknown> | undefined)?.[name];
-  if (value !== undefined) throw wrongType(doing, rule, value);
+  check(value === undefined, doing, rule, value);
 }
 
 /** Checks that `value` is an integer from `min` to `max`. */
@@ -35,10 +61,9 @@ export function checkInteger(
   min: number,
   max: number = Number.MAX_SAFE_INTEGER,
 ): asserts value is number {
-  if (typeof value !== "number") throw wrongType(doing, `${name} must be a number`, value);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(cannot(doing, `${name} must be an integer from ${min} to ${max}`, value));
-  }
+  checkType(doing, name, value, "number");
+  const ok = Number.isInteger(value) && value >= min && value <= max;
+  check(ok, doing, `${name} must be an integer from ${min} to ${max}`, value, RangeError);
 }
 
 /** Checks that `value` is a duration in ms, `Infinity` included. */
@@ -47,8 +72,8 @@ export function checkTimeout(
   value: unknown,
   name: string = "timeout",
 ): asserts value is number {
-  if (typeof value !== "number") throw wrongType(doing, `${name} must be a number`, value);
-  if (!(value >= 0)) throw new RangeError(cannot(doing, `${name} must be 0 ms or more`, value));
+  checkType(doing, name, value, "number");
+  check(value >= 0, doing, `${name} must be 0 ms or more`, value, RangeError);
 }
 
 /** Checks that `value` is an abort signal, or nothing. */
@@ -56,9 +81,8 @@ export function checkSignal(
   doing: string,
   value: unknown,
 ): asserts value is AbortSignal | undefined {
-  if (value !== undefined && !(value instanceof AbortSignal)) {
-    throw wrongType(doing, "signal must be an AbortSignal", value);
-  }
+  const ok = value === undefined || value instanceof AbortSignal;
+  check(ok, doing, "signal must be an AbortSignal", value);
 }
 
 /** Checks that `value` is one of `choices`. */
@@ -68,28 +92,14 @@ export function checkChoice(
   value: unknown,
   choices: readonly string[],
 ): void {
-  if (choices.includes(value as string)) return;
   const allowed = choices.map((choice) => `"${choice}"`).join(" or ");
-  throw wrongType(doing, `${name} must be ${allowed}`, value);
-}
-
-/** Checks that `value` is a boolean, or nothing. */
-export function checkBoolean(doing: string, name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "boolean") {
-    throw wrongType(doing, `${name} must be a boolean`, value);
-  }
-}
-
-/** Checks that `value` is a function. */
-export function checkFunction(doing: string, name: string, value: unknown): void {
-  if (typeof value !== "function") throw wrongType(doing, `${name} must be a function`, value);
+  check(choices.includes(value as string), doing, `${name} must be ${allowed}`, value);
 }
 
 /** Checks that `value` is a promise, or something like it. */
 export function checkPromise(doing: string, name: string, value: unknown): void {
-  if (typeof (value as PromiseLike<unknown> | null | undefined)?.then !== "function") {
-    throw wrongType(doing, `${name} must be a promise`, value);
-  }
+  const ok = typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
+  check(ok, doing, `${name} must be a promise`, value);
 }
 
 /** The longest name of a party, in bytes of UTF-8. */
@@ -97,7 +107,7 @@ export const MAX_NAME = 64;
 
 /** Checks that `value` is the name of a party. */
 export function checkName(doing: string, value: unknown): asserts value is string {
-  if (typeof value !== "string") throw wrongType(doing, "name must be a string", value);
+  checkType(doing, "name", value, "string");
   const bytes = new TextEncoder().encode(value).length;
   if (bytes === 0 || bytes > MAX_NAME) {
     const rule = `name must be 1 to ${MAX_NAME} bytes of UTF-8`;

@@ -2,15 +2,14 @@
 
 import {
   checkAbsent,
-  checkBoolean,
   checkChoice,
-  checkFunction,
   checkInteger,
   checkName,
   checkOptions,
   checkPromise,
   checkSignal,
   checkTimeout,
+  checkType,
 } from "./checks.ts";
 
 /**
@@ -112,26 +111,58 @@ export interface ResetOptions {
   dropLost?: boolean | undefined;
 }
 
-/** The options of a wait, checked and complete. */
-export interface Waiting {
+/** The options of `waitFor` or `ready`, checked and complete. */
+export interface Watching {
   timeout: number;
   signal: AbortSignal | undefined;
+}
+
+/** The options of a wait, checked and complete. */
+export interface Waiting extends Watching {
   onCancel: "break" | "withdraw";
 }
 
-const ON_CANCEL = ["break", "withdraw"] as const;
+/** The options of a new barrier, checked and complete. */
+export interface BarrierSettings {
+  action: BarrierAction | undefined;
+  timeout: number;
+}
+
+/** The options of a handle, checked. */
+export interface HandleSettings {
+  name: string | undefined;
+  timeout: number | undefined;
+}
+
+/** What each option must be, wherever it is taken. */
+const rules: Record<string, (doing: string, value: unknown) => void> = {
+  action: (doing, value) => checkType(doing, "action", value, "function"),
+  dropLost: (doing, value) => checkType(doing, "dropLost", value, "boolean"),
+  name: checkName,
+  onCancel: (doing, value) => checkChoice(doing, "onCancel", value, ["break", "withdraw"]),
+  signal: checkSignal,
+  timeout: checkTimeout,
+};
+
+/** Checks the options that have a default here, and puts them in its place. `undefined` counts as not given. */
+function read<Options extends object>(
+  doing: string,
+  options: { [Name in keyof Options]?: Options[Name] | undefined } | undefined,
+  defaults: Options,
+): Options {
+  checkOptions(doing, options);
+  for (const name in defaults) {
+    const value = options?.[name];
+    if (value === undefined) continue;
+    rules[name]!(doing, value);
+    defaults[name] = value;
+  }
+  return defaults;
+}
 
 /** Reads the options of a wait. */
-export function readWait(options: WaitOptions | undefined, defaultTimeout: number): Waiting {
-  if (options === undefined) {
-    return { timeout: defaultTimeout, signal: undefined, onCancel: "break" };
-  }
-  checkOptions("wait", options);
-  const { timeout = defaultTimeout, signal, onCancel = "break" } = options;
-  checkTimeout("wait", timeout);
-  checkSignal("wait", signal);
-  checkChoice("wait", "onCancel", onCancel, ON_CANCEL);
-  return { timeout, signal, onCancel };
+export function readWait(options: WaitOptions | undefined, timeout: number): Waiting {
+  return read<Waiting>("wait", options, { timeout, signal: undefined, onCancel: "break" });
 }
 
 /** Reads the options of a wait that blocks. */
@@ -139,21 +170,14 @@ export function readBlockingWait(
   options: BlockingWaitOptions | undefined,
   defaultTimeout: number,
 ): Waiting {
-  if (options !== undefined) checkBlocking("wait", options);
+  checkBlocking("wait", options);
   return readWait(options, defaultTimeout);
 }
 
 /** Reads the options of `waitFor` or `ready`. */
-export function readWatch(
-  doing: string,
-  options: WaitForOptions | undefined,
-): Omit<Waiting, "onCancel"> {
-  checkOptions(doing, options);
+export function readWatch(doing: string, options: WaitForOptions | undefined): Watching {
   checkAbsent(doing, options, "onCancel", "onCancel is for parties");
-  const { timeout = Infinity, signal } = options ?? {};
-  checkTimeout(doing, timeout);
-  checkSignal(doing, signal);
-  return { timeout, signal };
+  return read<Watching>(doing, options, { timeout: Infinity, signal: undefined });
 }
 
 /** Checks that a method that blocks is given no signal: it could not heed it. */
@@ -170,34 +194,21 @@ export function checkPhase(doing: string, phase: unknown, max?: number): asserts
 /** Reads the arguments of `reset`. */
 export function readReset(phase: unknown, options: ResetOptions | undefined): boolean {
   if (phase !== undefined) checkPhase("reset", phase);
-  checkOptions("reset", options);
-  checkBoolean("reset", "dropLost", options?.dropLost);
-  return options?.dropLost ?? false;
+  return read("reset", options, { dropLost: false }).dropLost;
 }
 
 /** Reads the options of a new barrier. */
 export function readBarrier(
   doing: string,
   options: AsyncBarrierOptions | undefined,
-): { action: BarrierAction | undefined; timeout: number } {
-  checkOptions(doing, options);
-  const { action, timeout = Infinity } = options ?? {};
-  if (action !== undefined) checkFunction(doing, "action", action);
-  checkTimeout(doing, timeout);
-  return { action, timeout };
+): BarrierSettings {
+  return read<BarrierSettings>(doing, options, { action: undefined, timeout: Infinity });
 }
 
 /** Reads the options of a handle, which takes no action. */
-export function readHandle(
-  doing: string,
-  options: JoinOptions | undefined,
-): { name: string | undefined; timeout: number | undefined } {
-  checkOptions(doing, options);
+export function readHandle(doing: string, options: JoinOptions | undefined): HandleSettings {
   checkAbsent(doing, options, "action", "action belongs to where the barrier is made");
-  const { name, timeout } = options ?? {};
-  if (name !== undefined) checkName(doing, name);
-  if (timeout !== undefined) checkTimeout(doing, timeout);
-  return { name, timeout };
+  return read<HandleSettings>(doing, options, { name: undefined, timeout: undefined });
 }
 
 /** Checks what `expect` is given. */

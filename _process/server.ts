@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { checkBoolean, checkName } from "../_common/checks.ts";
+import { checkName, checkType } from "../_common/checks.ts";
 import { brokenError, invalidState } from "../_common/errors.ts";
 import { SharedParty } from "../_memory/shared_party.ts";
 import type { Seat } from "../_memory/seats.ts";
@@ -127,7 +127,7 @@ export class Server {
 
   #join(connection: Connection, { name, memory }: Message): Message {
     if (name !== undefined) checkName("join", name);
-    checkBoolean("join", "memory", memory);
+    if (memory !== undefined) checkType("join", "memory", memory, "boolean");
     const { coordinator } = this;
     if (memory && coordinator.place === undefined) {
       throw invalidState("This server shares no memory");

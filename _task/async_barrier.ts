@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { checkFunction, checkInteger, checkName } from "../_common/checks.ts";
+import { checkInteger, checkName, checkType } from "../_common/checks.ts";
 import {
   type BreakDetails,
   brokenError,
@@ -187,7 +187,7 @@ export class AsyncBarrier implements Disposable {
    */
   async run<T>(name: string, task: (me: AsyncBarrier) => T | Promise<T>): Promise<T> {
     checkName("run a task", name);
-    checkFunction("run a task", "task", task ?? null);
+    checkType("run a task", "task", task, "function");
     const me = this.join({ name });
     try {
       const result = await task(me);
