@@ -15,20 +15,14 @@ export function arm(
   signal: AbortSignal | undefined,
   cancel: (why: Cancellation) => void,
 ): () => void {
-  let left = timeout;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  if (timeout < Infinity) start();
+  if (timeout < Infinity) start(timeout);
   signal?.addEventListener("abort", onAbort);
   return disarm;
 
-  function start() {
+  function start(left: number) {
     const delay = Math.min(left, MAX_DELAY);
-    left -= delay;
-    timer = setTimeout(onTime, delay);
-  }
-  function onTime() {
-    if (left > 0) start();
-    else fire("timeout");
+    timer = setTimeout(() => left > delay ? start(left - delay) : fire("timeout"), delay);
   }
   function onAbort() {
     fire("aborted");

@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { describe, nameList, type Snapshot } from "./snapshot.ts";
+import { describe, type Progress } from "./snapshot.ts";
 
 /**
  * Why a phase broke:
@@ -102,13 +102,9 @@ export class BrokenBarrierError extends Error {
 }
 
 /** What is known of a broken phase: plain data, of which each caller gets an error of its own. */
-export interface Break {
+export interface Break extends Progress {
   reason: BreakReason;
   phase: number;
-  /** How it stood when it broke. Not known any more of an old phase in shared memory. */
-  arrived?: number | undefined;
-  parties?: number | undefined;
-  missing?: readonly string[] | undefined;
   /** The name of the party that caused it. */
   party?: string | undefined;
   cause?: unknown;
@@ -126,41 +122,26 @@ export interface BreakDetails extends Pick<Break, "party" | "cause" | "note"> {
 
 /** The error of a broken phase. To be called where the stack names the caller. */
 export function brokenError(broken: Break): BrokenBarrierError {
-  const { arrived, parties, phase, missing = [] } = broken;
-  const how = arrived === undefined || parties === undefined
-    ? ""
-    : ` (${describe({ arrived, parties, missing })})`;
-  return new BrokenBarrierError(`Phase ${phase} broke: ${whatHappened(broken)}${how}`, broken);
+  const message = `Phase ${broken.phase} broke: ${whatHappened(broken)}${describe(broken)}`;
+  return new BrokenBarrierError(message, broken);
 }
 
 function whatHappened({ reason, party, cause, note }: Break): string {
-  if (note !== undefined) return note;
-  const who = party === undefined ? "a party" : nameList([party]);
+  const who = party === undefined ? "a party" : JSON.stringify(party);
   const why = cause === undefined ? "" : `: ${textOf(cause)}`;
-  switch (reason) {
-    case "timeout":
-      return `${who} timed out`;
-    case "aborted":
-      return `aborted${party === undefined ? "" : ` by ${who}`}${why}`;
-    case "action":
-      return `its action threw${why}`;
-    case "reset":
-      return "it was reset";
-    case "lost":
-      return `${who} is gone${why}`;
-  }
+  return note ?? {
+    timeout: `${who} timed out`,
+    aborted: `aborted${party === undefined ? "" : ` by ${who}`}${why}`,
+    action: `its action threw${why}`,
+    reset: "it was reset",
+    lost: `${who} is gone${why}`,
+  }[reason];
 }
 
 /** The error of a wait whose own timeout passed. */
-export function timeoutError(
-  timeout: number,
-  phase: number,
-  snapshot: Pick<Snapshot, "arrived" | "parties" | "missing">,
-): DOMException {
-  return new DOMException(
-    `Phase ${phase} timed out after ${timeout} ms (${describe(snapshot)})`,
-    "TimeoutError",
-  );
+export function timeoutError(timeout: number, phase: number, stood: Progress): DOMException {
+  const message = `Phase ${phase} timed out after ${timeout} ms${describe(stood)}`;
+  return new DOMException(message, "TimeoutError");
 }
 
 /** The error of a call at the wrong moment. It breaks nothing. */

@@ -18,24 +18,27 @@ export interface Snapshot {
   readonly missing: readonly string[];
 }
 
+/** How far a phase had come when it ended. Not known any more of an old one in shared memory. */
+export interface Progress {
+  arrived?: number | undefined;
+  parties?: number | undefined;
+  missing?: readonly string[] | undefined;
+}
+
 /** How many names a message lists. */
 const MAX_NAMES = 16;
 
-/** `"a", "b" and 3 more` */
-export function nameList(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).map((name) => JSON.stringify(name)).join(", ");
-  return names.length > MAX_NAMES ? `${shown} and ${names.length - MAX_NAMES} more` : shown;
-}
-
-/** `3 of 5 arrived, missing "a" and 1 without a name` */
-export function describe(
-  { arrived, parties, missing }: Pick<Snapshot, "arrived" | "parties" | "missing">,
-): string {
-  const counts = `${arrived} of ${parties} arrived`;
-  if (missing.length === 0) return counts;
+/** ` (3 of 5 arrived, missing "a" and 1 without a name)`; nothing where that is not known. */
+export function describe({ arrived, parties, missing = [] }: Progress): string {
+  if (arrived === undefined || parties === undefined) return "";
+  const names = missing.slice(0, MAX_NAMES).map((name) => JSON.stringify(name)).join(", ");
+  const more = missing.length - MAX_NAMES;
   const unnamed = parties - arrived - missing.length;
-  return `${counts}, missing ${nameList(missing)}` +
-    (unnamed > 0 ? ` and ${unnamed} without a name` : "");
+  return ` (${arrived} of ${parties} arrived` +
+    (names && `, missing ${names}`) +
+    (more > 0 ? ` and ${more} more` : "") +
+    (names && unnamed > 0 ? ` and ${unnamed} without a name` : "") +
+    ")";
 }
 
 /** How `console.log` shows a barrier: `AsyncBarrier { 2/3 arrived, phase 7 }`. */
