@@ -5,7 +5,7 @@ import { arm, type Cancellation } from "./cancellation.ts";
 /**
  * Waits for an outcome: a wait ends once, by what it waits for or by what cancels it.
  *
- * The promise never rejects: whoever awaits it makes the error, so that the stack names the caller.
+ * The promise rejects only if `start` throws: whoever awaits it makes the error, so that the stack names the caller.
  *
  * @param timeout In ms, from now.
  * @param signal What cancels the wait. One that has aborted already cancels it at once.
@@ -20,26 +20,26 @@ export function settleOnce<Outcome>(
   start: (end: (outcome: Outcome) => void) => () => void,
   revoke: (why: Cancellation) => Outcome | undefined,
 ): Promise<Outcome> {
-  const { promise, resolve } = withResolvers<Outcome>();
-  let disarm = () => {};
-  let settled = false;
-  const end = (outcome: Outcome) => {
-    if (settled) return;
-    settled = true;
-    disarm();
-    resolve(outcome);
-  };
-  const remove = start(end);
-  const cancel = (why: Cancellation) => {
-    const outcome = revoke(why);
-    // Success wins a tie: what has ended cannot be taken back.
-    if (outcome === undefined) return;
-    remove();
-    end(outcome);
-  };
-  if (!settled && signal?.aborted) cancel("aborted");
-  if (!settled) disarm = arm(timeout, signal, cancel);
-  return promise;
+  return new Promise((resolve) => {
+    let disarm = () => {};
+    let settled = false;
+    const end = (outcome: Outcome) => {
+      if (settled) return;
+      settled = true;
+      disarm();
+      resolve(outcome);
+    };
+    const remove = start(end);
+    const cancel = (why: Cancellation) => {
+      const outcome = revoke(why);
+      // Success wins a tie: what has ended cannot be taken back.
+      if (outcome === undefined) return;
+      remove();
+      end(outcome);
+    };
+    if (!settled && signal?.aborted) cancel("aborted");
+    if (!settled) disarm = arm(timeout, signal, cancel);
+  });
 }
 
 /** `Promise.withResolvers`, which Node 20 lacks. */

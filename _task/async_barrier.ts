@@ -2,44 +2,19 @@
 
 import { checkInteger, checkName, checkType } from "../_common/checks.ts";
 import {
-  type BreakDetails,
-  brokenError,
-  forgotten,
-  invalidState,
-  timeoutError,
-} from "../_common/errors.ts";
-import {
   type AsyncBarrierOptions,
   checkPhase,
   type JoinOptions,
   readBarrier,
   readHandle,
   readReset,
-  readWait,
   readWatch,
   type ResetOptions,
   type WaitForOptions,
-  type Waiting,
   type WaitOptions,
 } from "../_common/options.ts";
-import { settleOnce } from "../_common/settlement.ts";
 import { inspect } from "../_common/snapshot.ts";
-import {
-  type Cancelled,
-  ignore,
-  type Member,
-  type Phase,
-  type Rejection,
-  type Settle,
-  TaskBarrier,
-} from "./task_barrier.ts";
-
-// A wait costs what its promise costs. One executor for all of them saves a closure each, which at 10,000
-// parties is a third of the time.
-let captured: Settle = ignore;
-function capture(resolve: Settle): void {
-  captured = resolve;
-}
+import { type Member, TaskBarrier } from "./task_barrier.ts";
 
 /**
  * A barrier for the tasks of one event loop: N tasks wait for each other, phase after phase.
@@ -101,9 +76,6 @@ export class AsyncBarrier implements Disposable {
   #timeout: number;
   /** The party of a handle that joined, else what stands for all without a name. */
   #member: Member = { arrivedIn: -1 };
-  /** Why this handle cannot arrive any more. */
-  #left: "was disposed" | "has dropped" | undefined;
-
   /**
    * Creates a barrier. This handle stands for all parties that have no name.
    *
@@ -113,10 +85,10 @@ export class AsyncBarrier implements Disposable {
    * @throws {RangeError} If `parties` is not an integer of at least 1 or `options.timeout` is negative or NaN.
    */
   constructor(parties: number, options?: AsyncBarrierOptions) {
-    const { action, timeout } = readBarrier("create a barrier", options);
+    const settings = readBarrier("create a barrier", options);
     checkInteger("create a barrier", "parties", parties, 1);
-    this.#barrier = new TaskBarrier(parties, action, timeout);
-    this.#timeout = timeout;
+    this.#barrier = new TaskBarrier(parties, settings);
+    this.#timeout = settings.timeout;
   }
 
   /**
@@ -146,7 +118,7 @@ export class AsyncBarrier implements Disposable {
    */
   join(options?: JoinOptions): AsyncBarrier {
     const { name, timeout = this.#barrier.timeout } = readHandle("join a barrier", options);
-    this.#checkHandle();
+    this.#barrier.checkUsable(this.#member);
     const handle = new AsyncBarrier(1);
     handle.#barrier = this.#barrier;
     handle.#member = this.#barrier.join(name);
@@ -191,13 +163,13 @@ export class AsyncBarrier implements Disposable {
     const me = this.join({ name });
     try {
       const result = await task(me);
-      if (me.#left === undefined) this.#barrier.leave(me.#member);
+      this.#barrier.leave(me.#member);
       return result;
     } catch (error) {
-      if (me.#left === undefined) this.#barrier.lose(me.#member, "lost", { cause: error });
+      this.#barrier.lose(me.#member, "lost", { cause: error });
       throw error;
     } finally {
-      me.#left = "was disposed";
+      me.#member.left = "was disposed";
     }
   }
 
@@ -241,63 +213,8 @@ export class AsyncBarrier implements Disposable {
    */
   wait(options?: WaitOptions): Promise<number> {
     return options === undefined && this.#timeout === Infinity
-      ? this.#waitPlainly()
-      : this.#waitUnless(options);
-  }
-
-  #waitPlainly(): Promise<number> {
-    try {
-      if (this.#barrier.passesNext) {
-        this.#arrive(ignore, false);
-        return Promise.resolve(0);
-      }
-      const promise = new Promise<number>(capture as (resolve: (index: number) => void) => void);
-      this.#arrive(captured, false);
-      return promise;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  async #waitUnless(options: WaitOptions | undefined): Promise<number> {
-    const { timeout, signal, onCancel } = readWait(options, this.#timeout);
-    const barrier = this.#barrier;
-    const detailsOf = (signal: AbortSignal | undefined): BreakDetails => {
-      return { party: this.#member.name, cause: signal?.reason, signal };
-    };
-    if (signal?.aborted) {
-      this.#checkParty();
-      barrier.checkArrival(this.#member);
-      if (onCancel === "break") barrier.break("aborted", detailsOf(signal));
-      throw signal.reason;
-    }
-    let phase: Phase;
-    let settle: Settle;
-    const outcome = await settleOnce<number | { rejection: Rejection } | Cancelled>(
-      timeout,
-      signal,
-      (end) => {
-        // A rejection is a thenable: as it is, it would reject the promise of the settlement.
-        settle = (how) => end(typeof how === "number" ? how : { rejection: how });
-        phase = this.#arrive(settle, false);
-        return () => {};
-      },
-      (why) => {
-        const details = detailsOf(why === "aborted" ? signal : undefined);
-        return barrier.cancel(phase, settle, this.#member, why, onCancel, details);
-      },
-    );
-    if (typeof outcome === "number") return outcome;
-    if ("why" in outcome) throw cancelError(outcome, phase!.number, timeout, signal);
-    const { broken, signal: shared } = outcome.rejection;
-    // Where parties share a signal, each gets its reason.
-    if (signal !== undefined && shared === signal) throw signal.reason;
-    throw brokenError(broken);
-  }
-
-  #arrive(settle: Settle, dropping: boolean): Phase {
-    this.#checkParty();
-    return this.#barrier.arrive(settle, this.#member, dropping);
+      ? this.#barrier.wait(this.#member)
+      : this.#barrier.waitUnless(this.#member, options, this.#timeout);
   }
 
   /**
@@ -320,7 +237,7 @@ export class AsyncBarrier implements Disposable {
    * @throws {DOMException} `InvalidStateError` as for {@linkcode AsyncBarrier.wait}.
    */
   arrive(): number {
-    return this.#arrive(ignore, false).number;
+    return this.#barrier.arrive(this.#member, false);
   }
 
   /**
@@ -343,10 +260,7 @@ export class AsyncBarrier implements Disposable {
    * @throws {DOMException} `InvalidStateError` as for {@linkcode AsyncBarrier.wait}.
    */
   arriveAndDrop(): number {
-    const { number } = this.#arrive(ignore, true);
-    // A handle without a name drops for one of the parties without a name.
-    if (this.#member.name !== undefined) this.#left = "has dropped";
-    return number;
+    return this.#barrier.arrive(this.#member, true);
   }
 
   /**
@@ -377,11 +291,7 @@ export class AsyncBarrier implements Disposable {
    */
   async waitFor(phase: number, options?: WaitForOptions): Promise<void> {
     checkPhase("wait for a phase", phase);
-    const waiting = readWatch("wait for a phase", options);
-    const end = await this.#barrier.until(() => this.#barrier.endOf(phase), waiting);
-    if (end === "forgotten") throw forgotten(phase);
-    if ("why" in end) throw cancelError(end, phase, waiting.timeout, waiting.signal);
-    if (end.broken !== undefined) throw brokenError(end.broken);
+    await this.#barrier.waitFor(phase, readWatch("wait for a phase", options));
   }
 
   /**
@@ -406,11 +316,7 @@ export class AsyncBarrier implements Disposable {
    * @throws The signal's reason if it aborts first.
    */
   async ready(options?: WaitForOptions): Promise<void> {
-    const waiting = readWatch("wait for a barrier", options);
-    this.#checkHandle();
-    const end = await this.#barrier.until(() => this.#barrier.isReady || undefined, waiting);
-    if (end !== true) throw cancelError(end, this.phase, waiting.timeout, waiting.signal);
-    this.#barrier.checkNotOver();
+    await this.#barrier.ready(this.#member, readWatch("wait for a barrier", options));
   }
 
   /**
@@ -434,7 +340,7 @@ export class AsyncBarrier implements Disposable {
    */
   register(count: number = 1): number {
     checkInteger("register parties", "count", count, 1);
-    this.#checkHandle();
+    this.#barrier.checkUsable(this.#member);
     return this.#barrier.register(count);
   }
 
@@ -456,7 +362,7 @@ export class AsyncBarrier implements Disposable {
    * @param reason Becomes the errors' `cause`.
    */
   abort(reason?: unknown): void {
-    if (this.#left === "was disposed") return;
+    if (this.#member.left === "was disposed") return;
     this.#barrier.break("aborted", { party: this.#member.name, cause: reason });
   }
 
@@ -492,7 +398,7 @@ export class AsyncBarrier implements Disposable {
    */
   reset(phase?: number, options?: ResetOptions): string[] {
     const dropLost = readReset(phase, options);
-    this.#checkHandle();
+    this.#barrier.checkUsable(this.#member);
     return this.#barrier.reset(phase, dropLost);
   }
 
@@ -516,7 +422,7 @@ export class AsyncBarrier implements Disposable {
 
   /** Whether the barrier is broken, and so refuses arrivals. A snapshot. */
   get broken(): boolean {
-    return this.#barrier.snapshot.broken;
+    return this.#barrier.snapshot.reason !== undefined;
   }
 
   /**
@@ -546,11 +452,11 @@ export class AsyncBarrier implements Disposable {
    */
   [Symbol.dispose](): void {
     const { name } = this.#member;
-    if (name === undefined) this.#barrier.end("the barrier was disposed");
-    else if (this.#left === undefined) {
+    if (name === undefined) this.#barrier.end();
+    else {
       this.#barrier.lose(this.#member, "aborted", { note: `${JSON.stringify(name)} was disposed` });
     }
-    this.#left = "was disposed";
+    this.#member.left = "was disposed";
   }
 
   /**
@@ -570,30 +476,4 @@ export class AsyncBarrier implements Disposable {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return inspect("AsyncBarrier", this.#barrier.snapshot);
   }
-
-  /** Throws if this handle cannot arrive. */
-  #checkParty(): void {
-    if (this.#left !== undefined) throw this.#refusal();
-  }
-
-  /** Throws if this handle was disposed. */
-  #checkHandle(): void {
-    if (this.#left === "was disposed") throw this.#refusal();
-  }
-
-  #refusal(): DOMException {
-    const { name } = this.#member;
-    return invalidState(
-      `${name === undefined ? "This handle" : JSON.stringify(name)} ${this.#left}`,
-    );
-  }
-}
-
-function cancelError(
-  { why, before }: Cancelled,
-  phase: number,
-  timeout: number,
-  signal: Waiting["signal"],
-): unknown {
-  return why === "aborted" ? signal!.reason : timeoutError(timeout, phase, before);
 }

@@ -15,8 +15,8 @@ import { build, stop } from "esbuild";
  * goals are 3,000 and 8,000.
  */
 const bundles = [
-  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.ts"`, budget: 4_700 },
-  { name: "all of mod.ts", source: `export * from "./mod.ts"`, budget: 13_200 },
+  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.ts"`, budget: 4_300 },
+  { name: "all of mod.ts", source: `export * from "./mod.ts"`, budget: 12_900 },
 ];
 
 const root = new URL("../../", import.meta.url).pathname;
