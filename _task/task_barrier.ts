@@ -157,8 +157,9 @@ export class TaskBarrier {
 
   /** Gives up the seat of a party whose task has ended. It drops as soon as it can; where nobody can, it is gone. */
   leave(member: Member): void {
-    if (member.left !== undefined) return;
     this.#addWaiter(() => {
+      // It has dropped: in its task, or just now, and what its drop has changed asks all waiters again.
+      if (this.#members.get(member.name!) !== member) return true;
       if (this.#broken !== undefined) return member.gone = true;
       // One that has arrived drops with the next phase.
       if (member.arrivedIn === this.#open.number || isFull(this.#open)) return false;

@@ -101,6 +101,19 @@ test("AsyncBarrier.run() whose task has arrived and ends is no party of a barrie
   assertEquals(await barrier.wait(), 0);
 });
 
+test("AsyncBarrier.run() drops once where its drop starts an action that registers a party", async () => {
+  let calls = 0;
+  const barrier = new AsyncBarrier(2, {
+    action: () => {
+      if (++calls === 2) barrier.register();
+    },
+  });
+  await barrier.run("a", (me) => void me.arrive());
+  // Phase 0 passes. "a" drops in phase 1, alone, and so completes it.
+  barrier.arriveAndDrop();
+  assertEquals([calls, barrier.phase, barrier.parties, barrier.arrived], [2, 2, 1, 0]);
+});
+
 test("AsyncBarrier.run() drops behind an action that runs once there is room", async () => {
   const ends: PromiseWithResolvers<void>[] = [];
   const barrier = new AsyncBarrier(2, {
