@@ -555,15 +555,6 @@ export class ProcessBarrierServer implements AsyncDisposable {
   }
 
   /**
-   * How `console.log` shows it.
-   *
-   * @returns Its class, arrivals and phase, or why it is broken.
-   */
-  [Symbol.for("Deno.customInspect")](): string {
-    return inspect("ProcessBarrierServer", this.#server.coordinator.barrier.counts);
-  }
-
-  /**
    * How `console.log` shows it on Node and Bun.
    *
    * @returns Its class, arrivals and phase, or why it is broken.
@@ -993,15 +984,6 @@ export class ProcessBarrier implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#party.close();
-  }
-
-  /**
-   * How `console.log` shows it.
-   *
-   * @returns Its class, arrivals and phase, or why it is broken.
-   */
-  [Symbol.for("Deno.customInspect")](): string {
-    return inspect("ProcessBarrier", this.#party.counts);
   }
 
   /**

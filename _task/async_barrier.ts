@@ -460,16 +460,7 @@ export class AsyncBarrier implements Disposable {
   }
 
   /**
-   * How `console.log` shows it in Deno.
-   *
-   * @returns Its class, arrivals and phase, or why it is broken.
-   */
-  [Symbol.for("Deno.customInspect")](): string {
-    return inspect("AsyncBarrier", this.#barrier.snapshot);
-  }
-
-  /**
-   * How `console.log` shows it in Node.
+   * How `console.log` shows it, in Deno as in Node.
    *
    * @returns Its class, arrivals and phase, or why it is broken.
    */

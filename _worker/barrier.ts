@@ -718,16 +718,7 @@ export class Barrier implements BarrierHandle, Disposable {
   }
 
   /**
-   * How `console.log` shows it in Deno.
-   *
-   * @returns Its class, arrivals and phase, or why it is broken.
-   */
-  [Symbol.for("Deno.customInspect")](): string {
-    return inspect("Barrier", this.#party.snapshot);
-  }
-
-  /**
-   * How `console.log` shows it in Node.
+   * How `console.log` shows it, in Deno as in Node.
    *
    * @returns Its class, arrivals and phase, or why it is broken.
    */
