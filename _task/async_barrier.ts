@@ -25,8 +25,8 @@ import { type Member, TaskBarrier } from "./task_barrier.ts";
  * {@linkcode AsyncBarrier.reset}, a party that is gone, an action that throws, or the end of a `using` scope. A
  * broken barrier refuses every arrival with the first reason, until `reset()`.
  *
- * **Phases.** A phase is one attempt to meet. Its number is never used again, so it names one outcome for ever: that of
- * the last 16 phases that broke, and of all that passed since, is known to {@linkcode AsyncBarrier.waitFor}.
+ * **Phases.** A phase is one attempt to meet. Its number is never used again, so it names one outcome for ever. How a phase
+ * ended is told by {@linkcode AsyncBarrier.waitFor}, of at least the last 16.
  *
  * **What a cancelled wait leaves behind.** No timer and no listener. With `onCancel: "withdraw"` its arrival is taken
  * back and the barrier is as if it had never come; with `"break"` the barrier is broken.
