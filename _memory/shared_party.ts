@@ -6,17 +6,23 @@ import type { Waiting } from "../_common/options.ts";
 import type { Party } from "../_common/party.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import type { Seat } from "./seats.ts";
-import type { Arrival, SharedBarrier, Ticket, WaitOutcome } from "./shared_barrier.ts";
+import type { Outcomes, Ticket, WaitOutcome } from "./outcomes.ts";
+import type { Arrival, SharedBarrier } from "./shared_barrier.ts";
+import type { Waiters } from "./waiters.ts";
 
 function deadlineOf(timeout: number): number {
   return timeout === Infinity ? Infinity : performance.now() + timeout;
 }
+
+const CLOSED: WaitOutcome = { kind: "closed" };
 
 /** A party of a barrier in shared memory, or with no seat, parties without a name. */
 export class SharedParty implements Party {
   readonly barrier: SharedBarrier;
   /** Nothing for a handle without a name. */
   readonly seat: Seat | undefined;
+  readonly #outcomes: Outcomes;
+  readonly #waiters: Waiters;
   /** The phase in which this party arrived last, by which it is known that it arrives twice. */
   #arrivedIn = -1;
   #dropped = false;
@@ -25,6 +31,8 @@ export class SharedParty implements Party {
   constructor(barrier: SharedBarrier, seat: Seat | undefined) {
     this.barrier = barrier;
     this.seat = seat;
+    this.#outcomes = barrier.outcomes;
+    this.#waiters = barrier.waiters;
   }
 
   /** Whether this party has dropped, or was closed. */
@@ -80,7 +88,7 @@ export class SharedParty implements Party {
     const arrival = this.#arrive(0);
     if (arrival.passed) return arrival.index;
     if (spins) this.barrier.spin(arrival);
-    const outcome = this.barrier.outcomeOf(arrival) ?? await this.barrier.untilEnded(
+    const outcome = this.#outcomes.outcomeOf(arrival) ?? await this.#untilEnded(
       arrival,
       timeout,
       signal,
@@ -94,11 +102,29 @@ export class SharedParty implements Party {
     const arrival = this.#arrive(0);
     if (arrival.passed) return arrival.index;
     this.barrier.spin(arrival);
-    const outcome = this.barrier.outcomeOf(arrival) ??
-      this.barrier.block(arrival, deadline) ??
+    const outcome = this.#outcomes.outcomeOf(arrival) ??
+      this.#waiters.blockUntil(() => this.#outcomes.outcomeOf(arrival), deadline) ??
       this.#cancel(arrival, "timeout", onCancel, undefined) ??
-      this.barrier.outcomeOf(arrival)!;
+      this.#outcomes.outcomeOf(arrival)!;
     return this.#indexOf(arrival, outcome, { timeout, signal: undefined });
+  }
+
+  /** Waits without blocking until the phase of a ticket has ended, or until `revoke` takes that back. */
+  #untilEnded(
+    ticket: Ticket,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    revoke: (why: Cancellation) => WaitOutcome | undefined,
+  ): Promise<WaitOutcome> {
+    const look = () => this.#outcomes.outcomeOf(ticket);
+    return this.#waiters.until({
+      phase: ticket.phase,
+      timeout,
+      signal,
+      closed: CLOSED,
+      look,
+      revoke,
+    });
   }
 
   /** Takes an arrival back, or breaks its phase; nothing if that has ended. */
@@ -142,12 +168,12 @@ export class SharedParty implements Party {
         : timeoutError(timeout, ticket.phase, outcome.before);
     }
     if (outcome.kind === "closed") return this.#whyNot();
-    return this.barrier.errorOf(outcome, ticket, signal);
+    return this.#outcomes.errorOf(outcome, ticket, signal);
   }
 
   async waitFor(phase: number, { timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
-    const ticket = this.barrier.ticketFor(phase);
-    const outcome = await this.barrier.untilEnded(
+    const ticket = this.#outcomes.ticketFor(phase);
+    const outcome = await this.#untilEnded(
       ticket,
       timeout,
       signal,
@@ -160,15 +186,23 @@ export class SharedParty implements Party {
   }
 
   waitForSync(phase: number, timeout: number): void {
-    const ticket = this.barrier.ticketFor(phase);
-    const outcome = this.barrier.block(ticket, deadlineOf(timeout));
+    const ticket = this.#outcomes.ticketFor(phase);
+    const look = () => this.#outcomes.outcomeOf(ticket);
+    const outcome = this.#waiters.blockUntil(look, deadlineOf(timeout));
     if (outcome === undefined) throw timeoutError(timeout, phase, this.barrier.snapshot);
-    if (outcome.kind !== "passed") throw this.barrier.errorOf(outcome, ticket);
+    if (outcome.kind !== "passed") throw this.#outcomes.errorOf(outcome, ticket);
   }
 
   async ready({ timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
     this.#checkHere();
-    const outcome = await this.barrier.untilReady(timeout, signal);
+    const outcome = await this.#waiters.until<"ready" | "closed" | Cancellation>({
+      phase: -1,
+      timeout,
+      signal,
+      closed: "closed",
+      look: () => this.#outcomes.isReady ? "ready" : undefined,
+      revoke: (why) => why,
+    });
     if (outcome === "aborted") throw signal!.reason;
     if (outcome === "timeout") throw this.#readyTimeout(timeout);
     if (outcome === "closed") throw this.#whyNot();
@@ -177,7 +211,8 @@ export class SharedParty implements Party {
 
   readySync(timeout: number): void {
     this.#checkHere();
-    if (!this.barrier.blockUntilReady(deadlineOf(timeout))) throw this.#readyTimeout(timeout);
+    const look = () => this.#outcomes.isReady || undefined;
+    if (!this.#waiters.blockUntil(look, deadlineOf(timeout))) throw this.#readyTimeout(timeout);
     this.barrier.checkNotOver();
   }
 

@@ -1,6 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { MAX_DELAY } from "../_common/cancellation.ts";
+import { type Cancellation, MAX_DELAY } from "../_common/cancellation.ts";
+import { settleOnce } from "../_common/settlement.ts";
 import { HAS_SLEEPERS, WAKE_COUNT } from "./layout.ts";
 import type { Parking } from "./parking.ts";
 
@@ -12,6 +13,21 @@ export interface Waiter {
   check(): boolean;
   /** Ends the wait without an outcome: the memory is about to be given back. */
   cancel(): void;
+}
+
+/** A wait that does not block its thread. */
+export interface Wait<T> {
+  /** Who waits for an earlier phase goes on first. */
+  readonly phase: number;
+  /** In ms. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+  /** How it ends when the memory is about to be given back. */
+  readonly closed: T;
+  /** Looks at the barrier, and tells how the wait ended; nothing while it has not. */
+  look(): T | undefined;
+  /** Takes the wait back, and tells how it ended so; nothing if it has ended meanwhile. */
+  revoke(why: Cancellation): T | undefined;
 }
 
 /**
@@ -67,16 +83,38 @@ export class Waiters {
     };
   }
 
-  /** Blocks until the barrier may have changed since `count` was read, for `timeout` ms at most. */
-  block(count: number, timeout: number): void {
-    this.#parking?.wait(WAKE_COUNT, count, timeout);
+  /** Blocks this thread until `look` finds something, or until `deadline` on the clock of `performance`. */
+  blockUntil<T>(look: () => T | undefined, deadline: number): T | undefined {
+    for (;;) {
+      const count = this.#prepareToSleep();
+      const found = look();
+      if (found !== undefined) return found;
+      const left = deadline === Infinity ? Infinity : deadline - performance.now();
+      if (left <= 0) return undefined;
+      this.#parking?.wait(WAKE_COUNT, count, left);
+    }
   }
 
-  /** To be called before the last look: what that look does not show ends the sleep that follows. */
-  prepareToSleep(): number {
-    const count = Atomics.load(this.#words, WAKE_COUNT);
-    Atomics.store(this.#words, HAS_SLEEPERS, 1);
-    return count;
+  /** Waits without blocking until `look` finds something, or until `revoke` takes the wait back. */
+  until<T>({ phase, timeout, signal, closed, look, revoke }: Wait<T>): Promise<T> {
+    let revoking = false;
+    return settleOnce<T>(timeout, signal, (end) => {
+      const check = () => {
+        // What this wait breaks is told to all others: its own end is its cancellation.
+        if (revoking) return false;
+        const found = look();
+        if (found !== undefined) end(found);
+        return found !== undefined;
+      };
+      return check() ? () => {} : this.add({ phase, check, cancel: () => end(closed) });
+    }, (why) => {
+      revoking = true;
+      const revoked = revoke(why);
+      revoking = false;
+      // It has ended, and nobody here has been told yet.
+      if (revoked === undefined) this.check();
+      return revoked;
+    });
   }
 
   /** Wakes all who sleep, and checks the waiters here. */
@@ -133,12 +171,19 @@ export class Waiters {
     // Many a phase ends before this thread has done what it is at.
     await null;
     while (this.#needed) {
-      const count = this.prepareToSleep();
+      const count = this.#prepareToSleep();
       this.check();
       if (!this.#needed) break;
       await parking.waitAsync(WAKE_COUNT, count);
     }
     this.#sleeping = undefined;
+  }
+
+  /** To be called before the last look: what that look does not show ends the sleep that follows. */
+  #prepareToSleep(): number {
+    const count = Atomics.load(this.#words, WAKE_COUNT);
+    Atomics.store(this.#words, HAS_SLEEPERS, 1);
+    return count;
   }
 
   #ring(): void {

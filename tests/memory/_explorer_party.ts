@@ -488,12 +488,8 @@ export class Thread {
     this.standing.serving = true;
     const entry = this.#call("action", undefined, () => {
       const { waiters } = this.#barrier;
-      for (;;) {
-        const count = waiters.prepareToSleep();
-        const phase = this.#barrier.actionPhase;
-        if (phase !== undefined) return { phase, outcome: "to run" };
-        waiters.block(count, Infinity);
-      }
+      const phase = waiters.blockUntil(() => this.#barrier.actionPhase, Infinity)!;
+      return { phase, outcome: "to run" };
     });
     return entry.phase!;
   }

@@ -2,7 +2,7 @@
 
 /** How threads that block are woken is explored: `explorer_test.ts`. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { HAS_SLEEPERS, WAKE_COUNT } from "../../_memory/layout.ts";
 import type { Parking } from "../../_memory/parking.ts";
 import { type Waiter, Waiters } from "../../_memory/waiters.ts";
@@ -152,8 +152,7 @@ Deno.test("Waiters.wake() wakes other threads only if somebody may be asleep", (
   const waiters = new Waiters(parking.words, parking);
   waiters.wake();
   assertEquals([parking.notified, Atomics.load(parking.words, WAKE_COUNT)], [0, 0]);
-  assertEquals(waiters.prepareToSleep(), 0);
-  assertEquals(Atomics.load(parking.words, HAS_SLEEPERS), 1);
+  Atomics.store(parking.words, HAS_SLEEPERS, 1);
   waiters.wake();
   assertEquals([parking.notified, Atomics.load(parking.words, WAKE_COUNT)], [1, 1]);
   assertEquals(Atomics.load(parking.words, HAS_SLEEPERS), 0);
@@ -181,11 +180,30 @@ Deno.test("Waiters.wake() and wakeAll() check the waiters of this thread at once
   }
 });
 
-Deno.test("Waiters.block() sleeps on the count that was read", () => {
+Deno.test("Waiters.blockUntil() sleeps on the count that was read before the last look", () => {
   const parking = new FakeParking();
   const waiters = new Waiters(parking.words, parking);
-  waiters.block(7, 25);
-  assertEquals(parking.blocked, [[WAKE_COUNT, 7, 25]]);
+  Atomics.store(parking.words, WAKE_COUNT, 7);
+  let looks = 0;
+  const look = () => {
+    assertEquals(Atomics.load(parking.words, HAS_SLEEPERS), 1);
+    Atomics.add(parking.words, WAKE_COUNT, 1);
+    return ++looks === 3 ? "found" : undefined;
+  };
+  assertEquals(waiters.blockUntil(look, Infinity), "found");
+  assertEquals(parking.blocked, [[WAKE_COUNT, 7, Infinity], [WAKE_COUNT, 8, Infinity]]);
+});
+
+Deno.test("Waiters.blockUntil() sleeps until its deadline, and looks once more", () => {
+  const parking = new FakeParking();
+  const waiters = new Waiters(parking.words, parking);
+  assertEquals(waiters.blockUntil(() => undefined, performance.now()), undefined);
+  assertEquals(parking.blocked, []);
+  assertEquals(waiters.blockUntil(() => "found", performance.now()), "found");
+  let looks = 0;
+  waiters.blockUntil(() => ++looks === 2 || undefined, performance.now() + 1e6);
+  const [[word, count, left]] = parking.blocked as [[number, number, number]];
+  assertEquals([word, count, left > 0 && left <= 1e6], [WAKE_COUNT, 0, true]);
 });
 
 Deno.test("Waiters.watch() calls its listener at every change, until it is told not to", async () => {
@@ -307,6 +325,5 @@ Deno.test("Waiters of private memory sleep nowhere, and are checked", async () =
   waiters.wake();
   waiters.wake();
   assertEquals(checks, 2);
-  waiters.block(0, Infinity);
-  assert(Atomics.load(words, HAS_SLEEPERS) === 0);
+  assertEquals(Atomics.load(words, HAS_SLEEPERS), 0);
 });

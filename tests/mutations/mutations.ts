@@ -367,7 +367,7 @@ export const mutations: readonly Mutation[] = [
     filter: "Barrier.wait() lets nobody pass before all have arrived [unnamed, workers]",
   },
   {
-    file: "_memory/shared_barrier.ts",
+    file: "_memory/waiters.ts",
     from: "        if (revoking) return false;\n",
     to: "",
     test: "tests/contract/worker_contract_test.ts",
