@@ -103,20 +103,28 @@ async function measure(measured: Case, there: string): Promise<Spread[]> {
   await using scope = new AsyncDisposableStack();
   for (let i = 0; i < hogs; i++) scope.use(hog());
   const contenders = [
-    { checkout: HERE, kind, phases: cold, times: [] as number[] },
-    { checkout: there, kind, phases: cold, times: [] as number[] },
+    { checkout: HERE, kind, times: [] as number[] },
+    { checkout: there, kind, times: [] as number[] },
   ];
-  if (floor) contenders.push({ checkout: HERE, kind: floor, phases: cold, times: [] });
+  if (floor) contenders.push({ checkout: HERE, kind: floor, times: [] });
+  const start = ({ checkout, kind }: { checkout: string; kind: string }) =>
+    deno("./_side.ts", checkout, kind, `${parties}`);
+  // All meet equally often: who meets less often is measured colder.
+  let phases = cold ?? 0;
+  for (const contender of cold === undefined ? contenders : []) {
+    await using meeting = start(contender);
+    await meeting.run(1);
+    phases = Math.max(phases, await calibrate(meeting, stop.signal, RUN));
+  }
   for (let run = 0; run < RUNS; run++) {
     // Nobody is always the first.
     for (const contender of run % 2 ? contenders.toReversed() : contenders) {
       stop.signal.throwIfAborted();
-      await using meeting = deno("./_side.ts", contender.checkout, contender.kind, `${parties}`);
+      await using meeting = start(contender);
       await meeting.run(1);
-      contender.phases ??= await calibrate(meeting, stop.signal, RUN);
       // As long again: until then its code is not compiled.
-      if (cold === undefined) await meeting.run(contender.phases);
-      contender.times.push(await time(meeting, contender.phases) * 1e6 / contender.phases);
+      if (cold === undefined) await meeting.run(phases);
+      contender.times.push(await time(meeting, phases) * 1e6 / phases);
     }
   }
   return contenders.map(({ times }) => spreadOf(times));
