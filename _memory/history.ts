@@ -27,6 +27,11 @@ export function recordBreak({ longs }: BarrierMemory, phase: number, reason: Bre
   }
 }
 
+/** Whether no phase that has the slot of this one has ever broken and been left. */
+export function isUnused({ longs }: BarrierMemory, phase: number): boolean {
+  return Atomics.load(longs, slotOf(phase)) === 0n;
+}
+
 /** The first of these phases that broke, of which all are over; nothing if it is not known whether one did. */
 export function firstBreak(
   { longs }: BarrierMemory,
@@ -37,8 +42,9 @@ export function firstBreak(
   // Of more phases than there are slots, each slot is looked at once.
   for (let phase = Math.max(from, to - HISTORY_SLOTS + 1); phase <= to; phase++) {
     const entry = Atomics.load(longs, slotOf(phase));
+    if (entry === 0n) continue;
     const latest = Number(entry >> 3n);
-    if (entry === 0n || latest < from) continue;
+    if (latest < from) continue;
     if (latest > to) {
       if (first === "none") first = undefined;
       continue;

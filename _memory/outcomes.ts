@@ -10,7 +10,7 @@ import {
   textOf,
 } from "../_common/errors.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
-import { firstBreak } from "./history.ts";
+import { firstBreak, isUnused } from "./history.ts";
 import type { BarrierMemory } from "./layout.ts";
 import { readNote, writeNote } from "./note.ts";
 import type { Seats } from "./seats.ts";
@@ -125,11 +125,16 @@ export class Outcomes {
   outcomeOf(ticket: Ticket): Outcome | undefined {
     const state = this.#word.read();
     const phase = phaseOf(state);
-    const broke = firstBreak(this.#memory, ticket.from, Math.min(phase - 1, ticket.phase));
-    if (broke === undefined) return FORGOTTEN;
-    if (broke !== "none") return { kind: "broken", ...broke };
-    if (phase > ticket.phase) return PASSED;
-    ticket.from = Math.max(ticket.from, phase);
+    if (phase > ticket.from) {
+      // The usual end: one phase is asked for, and nothing ever broke. Then no thread need compile the search.
+      const isOne = ticket.from === ticket.phase;
+      if (isOne && isUnused(this.#memory, ticket.phase)) return PASSED;
+      const broke = firstBreak(this.#memory, ticket.from, Math.min(phase - 1, ticket.phase));
+      if (broke === undefined) return FORGOTTEN;
+      if (broke !== "none") return { kind: "broken", ...broke };
+      if (phase > ticket.phase) return PASSED;
+      ticket.from = phase;
+    }
     const reason = reasonOf(state);
     if (reason === undefined) return undefined;
     // Later than the open phase only for who arrived behind its action: then both are broken.

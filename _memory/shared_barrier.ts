@@ -21,7 +21,6 @@ import {
   afterArrival,
   afterBreak,
   afterEnd,
-  afterLastArrival,
   afterLoss,
   afterRegistration,
   afterReset,
@@ -31,6 +30,7 @@ import {
   isBroken,
   isExhausted,
   isLast,
+  isOpen,
   isOver,
   isRunning,
   partiesOf,
@@ -48,8 +48,8 @@ export interface Arrival extends Ticket {
   readonly index: number;
   /** Whether it was the last, and its phase has passed. */
   readonly passed: boolean;
-  /** The low half of the state after it, for spinning. */
-  readonly low: number;
+  /** The state after it. */
+  readonly after: State;
 }
 
 /**
@@ -62,7 +62,7 @@ export class SharedBarrier {
   readonly waiters: Waiters;
   readonly outcomes: Outcomes;
   readonly #word: StateWord;
-  readonly #spinner: Spinner | undefined;
+  readonly #spinner: Spinner;
 
   /** `parking` is nothing where nobody else has the memory. */
   constructor(memory: BarrierMemory, parking: Parking | undefined) {
@@ -71,7 +71,7 @@ export class SharedBarrier {
     this.waiters = new Waiters(memory.words, parking);
     this.#word = new StateWord(memory, () => this.waiters.wakeAll());
     this.outcomes = new Outcomes(memory, this.#word, this.seats);
-    this.#spinner = parking === undefined ? undefined : new Spinner(parking);
+    this.#spinner = new Spinner(memory.words, parking);
   }
 
   /** Gives the memory its first state. */
@@ -115,12 +115,12 @@ export class SharedBarrier {
    * @throws If the barrier is broken or over, the party has arrived, none is left, or the phase is full.
    */
   arrive(dropping: 0 | 1, seat: Seat | undefined, arrivedIn: number): Arrival {
+    const { words, hasAction } = this.memory;
     for (let marked = false;;) {
       // A first guess, in halves that need not belong together: the exchange confirms them.
-      const state = { low: this.memory.words[STATE]!, high: this.memory.words[STATE + 1]! };
-      const remaining = remainingOf(state);
+      const state = { low: words[STATE]!, high: words[STATE + 1]! };
       const phase = arrivalPhaseOf(state);
-      if (isBroken(state) || remaining === 0 || phase === arrivedIn || isExhausted(state)) {
+      if (!isOpen(state) || phase === arrivedIn) {
         if (marked) this.seats.setMark(seat!.index, arrivedIn);
         marked = false;
         this.#refuse(this.read(), seat, arrivedIn);
@@ -130,27 +130,24 @@ export class SharedBarrier {
         this.seats.setMark(seat.index, phase);
         marked = true;
       }
+      const after = afterArrival(state, dropping, hasAction);
+      if (!this.#word.exchange(state, after)) continue;
       const last = isLast(state);
-      const { hasAction } = this.memory;
-      const next = last
-        ? afterLastArrival(state, dropping, hasAction)
-        : afterArrival(state, dropping);
-      if (!this.#word.exchange(state, next)) continue;
       if (last) this.waiters.wake();
       return {
         phase,
         // A break of the phase before breaks this one too, and then both are recorded.
         from: phase,
-        index: remaining - 1,
+        index: remainingOf(state) - 1,
         passed: last && !hasAction,
-        low: next.low,
+        after,
       };
     }
   }
 
-  /** Spins for a while, if that pays, while the phase of an arrival has not ended. */
-  spin({ low, index }: Arrival): void {
-    if (index > 0) this.#spinner?.spin(this.memory.words, STATE, low, partiesOf({ low, high: 0 }));
+  /** Spins for a while, if that pays. Returns `true` if the phase of an arrival may have ended meanwhile. */
+  spin({ after, index }: Arrival): boolean {
+    return index > 0 && this.#spinner.spin(after);
   }
 
   /**

@@ -10,10 +10,6 @@ import type { Outcomes, Ticket, WaitOutcome } from "./outcomes.ts";
 import type { Arrival, SharedBarrier } from "./shared_barrier.ts";
 import type { Waiters } from "./waiters.ts";
 
-function deadlineOf(timeout: number): number {
-  return timeout === Infinity ? Infinity : performance.now() + timeout;
-}
-
 const CLOSED: WaitOutcome = { kind: "closed" };
 
 /** A party of a barrier in shared memory, or with no seat, parties without a name. */
@@ -77,8 +73,10 @@ export class SharedParty implements Party {
   }
 
   /** Waits, and first spins for a while if `spins`. */
-  async wait(waiting: Waiting, spins: boolean = false): Promise<number> {
-    const { timeout, signal, onCancel } = waiting;
+  async wait(
+    { timeout, signal, onCancel }: Waiting,
+    spins: boolean = false,
+  ): Promise<number> {
     if (signal?.aborted) {
       if (this.#closed || this.#dropped) throw this.#whyNot();
       this.barrier.checkArrival(this.seat, this.#arrivedIn);
@@ -94,19 +92,20 @@ export class SharedParty implements Party {
       signal,
       (why) => this.#cancel(arrival, why, onCancel, signal),
     );
-    return this.#indexOf(arrival, outcome, waiting);
+    if (outcome.kind === "passed") return arrival.index;
+    throw this.#errorOf(arrival, outcome, timeout, signal);
   }
 
   waitSync({ timeout, onCancel }: Omit<Waiting, "signal">): number {
-    const deadline = deadlineOf(timeout);
     const arrival = this.#arrive(0);
     if (arrival.passed) return arrival.index;
-    this.barrier.spin(arrival);
-    const outcome = this.#outcomes.outcomeOf(arrival) ??
-      this.#waiters.blockUntil(() => this.#outcomes.outcomeOf(arrival), deadline) ??
+    const look = () => this.#outcomes.outcomeOf(arrival);
+    const outcome = (this.barrier.spin(arrival) ? look() : undefined) ??
+      this.#waiters.blockUntil(look, timeout) ??
       this.#cancel(arrival, "timeout", onCancel, undefined) ??
-      this.#outcomes.outcomeOf(arrival)!;
-    return this.#indexOf(arrival, outcome, { timeout, signal: undefined });
+      look()!;
+    if (outcome.kind === "passed") return arrival.index;
+    throw this.#errorOf(arrival, outcome, timeout, undefined);
   }
 
   /** Waits without blocking until the phase of a ticket has ended, or until `revoke` takes that back. */
@@ -146,16 +145,6 @@ export class SharedParty implements Party {
     return { party: this.seat?.name, cause: signal?.reason, signal };
   }
 
-  /** The number of a party that has passed. */
-  #indexOf(
-    arrival: Arrival,
-    outcome: WaitOutcome,
-    { timeout, signal }: Omit<Waiting, "onCancel">,
-  ): number {
-    if (outcome.kind === "passed") return arrival.index;
-    throw this.#errorOf(arrival, outcome, timeout, signal);
-  }
-
   #errorOf(
     ticket: Ticket,
     outcome: Exclude<WaitOutcome, { kind: "passed" }>,
@@ -188,7 +177,7 @@ export class SharedParty implements Party {
   waitForSync(phase: number, timeout: number): void {
     const ticket = this.#outcomes.ticketFor(phase);
     const look = () => this.#outcomes.outcomeOf(ticket);
-    const outcome = this.#waiters.blockUntil(look, deadlineOf(timeout));
+    const outcome = this.#waiters.blockUntil(look, timeout);
     if (outcome === undefined) throw timeoutError(timeout, phase, this.barrier.snapshot);
     if (outcome.kind !== "passed") throw this.#outcomes.errorOf(outcome, ticket);
   }
@@ -212,7 +201,7 @@ export class SharedParty implements Party {
   readySync(timeout: number): void {
     this.#checkHere();
     const look = () => this.#outcomes.isReady || undefined;
-    if (!this.#waiters.blockUntil(look, deadlineOf(timeout))) throw this.#readyTimeout(timeout);
+    if (!this.#waiters.blockUntil(look, timeout)) throw this.#readyTimeout(timeout);
     this.barrier.checkNotOver();
   }
 

@@ -1,7 +1,8 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { STATE } from "./layout.ts";
 import type { Parking } from "./parking.ts";
-import { ENDING_MASK } from "./state.ts";
+import { ENDING_MASK, partiesOf, type State } from "./state.ts";
 
 /*
  * Spinning is fast where all parties run at the same time, and ruinous where somebody else has to run for the phase to
@@ -28,39 +29,43 @@ const pause: () => void = "pause" in Atomics
 
 /** How one handle spins. */
 export class Spinner {
-  readonly #parking: Parking;
+  readonly #words: Int32Array;
+  readonly #yield: (() => void) | undefined;
   /** In how many phases it still sleeps at once, and in how many after the next spin in vain. */
   #skip = 0;
   #backOff = 1;
 
-  constructor(parking: Parking) {
-    this.#parking = parking;
+  constructor(words: Int32Array, parking: Parking | undefined) {
+    this.#words = words;
+    this.#yield = parking?.yield;
   }
 
-  /** Spins until the phase or the reason in the low half of a state changes, for a bounded time. */
-  spin(words: Int32Array, word: number, low: number, parties: number): void {
+  /** Spins until the phase or the reason of a state changes, for a bounded time, and returns whether it did. */
+  spin(state: State): boolean {
+    const parties = partiesOf(state);
     const crowded = parties > threads;
-    const yields = crowded && this.#parking.yield !== undefined;
     // Where more parties than threads cannot yield, whoever spins keeps somebody else from arriving.
-    if (crowded && !yields) return;
+    if (crowded && this.#yield === undefined) return false;
     if (this.#skip > 0) {
       this.#skip--;
-      return;
+      return false;
     }
-    const limit = yields ? SPIN * parties / threads : SPIN;
+    const limit = crowded ? SPIN * parties / threads : SPIN;
+    const letPass = crowded ? this.#yield! : pause;
+    const words = this.#words;
     let start = 0;
     for (let turn = 0;; turn++) {
-      if ((Atomics.load(words, word) ^ low) & ENDING_MASK) {
+      if ((Atomics.load(words, STATE) ^ state.low) & ENDING_MASK) {
         this.#backOff = 1;
-        return;
+        return true;
       }
       if (turn === UNTIMED_TURNS) start = performance.now();
       const timed = turn > UNTIMED_TURNS && turn % 8 === 0;
       if (timed && (performance.now() - start) * 1e3 > limit) break;
-      if (yields) this.#parking.yield!();
-      else pause();
+      letPass();
     }
     this.#skip = this.#backOff;
     this.#backOff = Math.min(2 * this.#backOff + 1, MAX_BACK_OFF);
+    return false;
   }
 }

@@ -91,7 +91,7 @@ export function phaseOf({ low, high }: State): number {
 
 /** The phase that arrivals count for. */
 export function arrivalPhaseOf(state: State): number {
-  return phaseOf(state) + (isRunning(state) ? 1 : 0);
+  return phaseOf(state) + (state.low & RUNNING ? 1 : 0);
 }
 
 /** How many have arrived: all while the action runs. Not to be asked while broken. */
@@ -100,8 +100,8 @@ export function arrivedOf(state: State): number {
 }
 
 /** Whether no transition leads to this state: somebody has written over it. */
-export function isCorrupt(state: State): boolean {
-  return !isBroken(state) && remainingOf(state) > partiesOf(state);
+export function isCorrupt({ low }: State): boolean {
+  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) > (low >>> PARTIES_SHIFT & COUNT_MASK);
 }
 
 /** Whether the last 256 phases have begun: nobody arrives in them. */
@@ -109,19 +109,21 @@ export function isExhausted({ high }: State): boolean {
   return high === -1;
 }
 
+/** Whether a party that has not arrived can: not broken, somebody is still to come, and phases are left. */
+export function isOpen({ low, high }: State): boolean {
+  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) !== 0 && high !== -1;
+}
+
 /** Whether an arrival would be the last of its phase, and no other phase is in the way. */
 export function isLast({ low }: State): boolean {
   return (low & (COUNT_MASK | RUNNING)) === 1;
 }
 
-/** After an arrival, which may be the last behind a running action. */
-export function afterArrival({ low, high }: State, dropping: 0 | 1): State {
-  return { low: low - 1 - dropping * PARTY, high };
-}
-
-/** After the last arrival: the phase has passed, or its action runs. */
-export function afterLastArrival(state: State, dropping: 0 | 1, hasAction: boolean): State {
-  const full = refilled(afterArrival(state, dropping));
+/** After an arrival. After the last one the phase has passed, or its action runs. */
+export function afterArrival(state: State, dropping: 0 | 1, hasAction: boolean): State {
+  const after = { low: state.low - 1 - dropping * PARTY, high: state.high };
+  if (!isLast(state)) return after;
+  const full = refilled(after);
   return hasAction ? { low: full.low | RUNNING, high: full.high } : nextPhase(full);
 }
 

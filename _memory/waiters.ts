@@ -83,8 +83,9 @@ export class Waiters {
     };
   }
 
-  /** Blocks this thread until `look` finds something, or until `deadline` on the clock of `performance`. */
-  blockUntil<T>(look: () => T | undefined, deadline: number): T | undefined {
+  /** Blocks this thread until `look` finds something, for `timeout` ms at most. */
+  blockUntil<T>(look: () => T | undefined, timeout: number): T | undefined {
+    const deadline = timeout === Infinity ? Infinity : performance.now() + timeout;
     for (;;) {
       const count = this.#prepareToSleep();
       const found = look();
@@ -92,6 +93,9 @@ export class Waiters {
       const left = deadline === Infinity ? Infinity : deadline - performance.now();
       if (left <= 0) return undefined;
       this.#parking?.wait(WAKE_COUNT, count, left);
+      // Most wake-ups end the wait: whoever goes on sets no flag for a sleep that does not come.
+      const woken = look();
+      if (woken !== undefined) return woken;
     }
   }
 

@@ -18,6 +18,7 @@ import {
   readWatch,
   type ResetOptions,
   type WaitForOptions,
+  type Waiting,
   type WaitOptions,
 } from "../_common/options.ts";
 import { inspect } from "../_common/snapshot.ts";
@@ -170,7 +171,10 @@ export class Barrier implements BarrierHandle, Disposable {
   readonly byteOffset: number;
 
   #party: SharedParty;
-  #timeout: number;
+  /** What it waits with unless it is told otherwise. */
+  #plainWait: Waiting;
+  /** Whether it is known that this thread may block on it. */
+  #mayBlock = false;
   #isMaker: boolean;
   #life: Life = NO_LIFE;
   #watch: Watch | undefined;
@@ -195,7 +199,7 @@ export class Barrier implements BarrierHandle, Disposable {
       this.buffer = made.place.buffer;
       this.byteOffset = made.place.byteOffset;
       this.#party = new SharedParty(made.barrier, undefined);
-      this.#timeout = made.barrier.memory.timeout;
+      this.#plainWait = readWait(undefined, made.barrier.memory.timeout);
       this.#isMaker = false;
       return;
     }
@@ -213,7 +217,7 @@ export class Barrier implements BarrierHandle, Disposable {
     this.buffer = buffer;
     this.byteOffset = byteOffset;
     this.#party = new SharedParty(barrier, undefined);
-    this.#timeout = timeout;
+    this.#plainWait = readWait(undefined, timeout);
     this.#isMaker = true;
     if (action !== undefined) this.#runner = new ActionRunner(barrier, action);
     if (noticesEnds) this.#watch = new Watch(barrier);
@@ -315,7 +319,7 @@ export class Barrier implements BarrierHandle, Disposable {
     const barrier = find(place);
     if (barrier === undefined) throw new TypeError(`Cannot ${doing} as the memory must hold one`);
     const attached = new Barrier({ place, barrier } as never);
-    if (timeout !== undefined) attached.#timeout = timeout;
+    if (timeout !== undefined) attached.#plainWait = readWait(undefined, timeout);
     return attached;
   }
 
@@ -390,8 +394,10 @@ export class Barrier implements BarrierHandle, Disposable {
    *   one before, the barrier is over, or this thread runs its action: nothing has arrived then.
    */
   wait(options?: BlockingWaitOptions): number {
-    const waiting = readBlockingWait(options, this.#timeout);
-    this.#checkMayBlock();
+    const waiting = options === undefined
+      ? this.#plainWait
+      : readBlockingWait(options, this.#plainWait.timeout);
+    if (!this.#mayBlock) this.#checkMayBlock();
     return this.#party.waitSync(waiting);
   }
 
@@ -419,7 +425,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * @throws The signal's reason if it aborts first.
    */
   async waitAsync(options?: WaitOptions): Promise<number> {
-    return await this.#party.wait(readWait(options, this.#timeout));
+    return await this.#party.wait(readWait(options, this.#plainWait.timeout));
   }
 
   /**
@@ -736,6 +742,7 @@ export class Barrier implements BarrierHandle, Disposable {
         "This thread runs the action of the barrier and must not block: use waitAsync()",
       );
     }
+    this.#mayBlock = true;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { firstBreak, recordBreak } from "../../_memory/history.ts";
+import { firstBreak, isUnused, recordBreak } from "../../_memory/history.ts";
 import {
   BarrierMemory,
   byteLengthFor,
@@ -147,4 +147,13 @@ Deno.test("firstBreak() takes a reason that nobody can have written for a loss",
   const memory = newMemory();
   memory.longs[HISTORY / 2 + 3] = 3n << 3n | 7n;
   assertEquals(firstBreak(memory, 3, 3), { phase: 3, reason: "lost" });
+});
+
+Deno.test("isUnused() until a phase that has the slot is recorded", () => {
+  const memory = newMemory();
+  for (let phase = 0; phase < 2 * HISTORY_SLOTS; phase++) assert(isUnused(memory, phase));
+  recordBreak(memory, HISTORY_SLOTS + 3, REASONS[0]!);
+  for (let phase = 0; phase < 2 * HISTORY_SLOTS; phase++) {
+    assertEquals(isUnused(memory, phase), phase % HISTORY_SLOTS !== 3);
+  }
 });

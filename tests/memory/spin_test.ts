@@ -33,6 +33,9 @@ Object.defineProperty(navigator, "hardwareConcurrency", { value: 4, configurable
 
 const { Spinner, threads } = await import("../../_memory/spin.ts");
 
+/** The memory of the barrier. */
+const words = new Int32Array(1);
+
 /** Two parties that have yet to arrive in phase 1; the same in phase 2. */
 const lowWord = 0x0100_0802;
 const nextPhase = 0x0200_0802;
@@ -47,13 +50,14 @@ function spin(
     changes?: number;
   } = {},
 ): number {
-  const words = new Int32Array([low]);
+  words[0] = low = low & ~(0x3ff << 10) | parties << 10;
   loads = pauses = yields = 0;
   onLoad = () => {
     if (loads === changes) words[0] = next;
     assert(loads < 1e6, "It spins for ever");
   };
-  spinner.spin(words, 0, low, parties);
+  const changed = spinner.spin({ low, high: 0 });
+  assertEquals(changed, ((words[0] ^ low) & -1 << 20) !== 0);
   return loads;
 }
 
@@ -62,7 +66,7 @@ Deno.test("threads is what the platform says", () => {
 });
 
 Deno.test("Spinner.spin() ends as soon as the phase does", () => {
-  const spinner = new Spinner(parking);
+  const spinner = new Spinner(words, parking);
   for (const changes of [1, 2, 30, 31, 100]) {
     assertEquals(spin(spinner, { next: nextPhase, changes }), changes);
     assertEquals(pauses, changes - 1);
@@ -72,18 +76,21 @@ Deno.test("Spinner.spin() ends as soon as the phase does", () => {
 Deno.test("Spinner.spin() ends when the phase breaks or its action starts, and goes on when somebody arrives", () => {
   for (const bit of [20, 21, 22, 23, 24, 31]) {
     const low = 0x0100_0802;
-    assertEquals(spin(new Spinner(parking), { low, next: low ^ 1 << bit, changes: 5 }), 5);
+    assertEquals(spin(new Spinner(words, parking), { low, next: low ^ 1 << bit, changes: 5 }), 5);
   }
-  const most = spin(new Spinner(parking));
+  const most = spin(new Spinner(words, parking));
   for (const bit of [0, 9, 10, 19]) {
     const low = 0x0100_0802;
-    assertEquals(spin(new Spinner(parking), { low, next: low ^ 1 << bit, changes: 5 }), most);
+    assertEquals(
+      spin(new Spinner(words, parking), { low, next: low ^ 1 << bit, changes: 5 }),
+      most,
+    );
   }
 });
 
 Deno.test("Spinner.spin() is bounded, and looks at the clock now and then only", () => {
   const before = now;
-  const most = spin(new Spinner(parking));
+  const most = spin(new Spinner(words, parking));
   // 50 µs, at 1 µs for each look.
   const looks = Math.round((now - before) * 1e3);
   assert(looks > 40 && looks < 60, `${looks}`);
@@ -91,7 +98,7 @@ Deno.test("Spinner.spin() is bounded, and looks at the clock now and then only",
 });
 
 Deno.test("Spinner.spin() backs off for 1, 3, 7 … 63 phases after spins in vain", () => {
-  const spinner = new Spinner(parking);
+  const spinner = new Spinner(words, parking);
   const skipped: number[] = [];
   for (let i = 0; i < 9; i++) {
     assert(spin(spinner) > 1);
@@ -101,7 +108,7 @@ Deno.test("Spinner.spin() backs off for 1, 3, 7 … 63 phases after spins in vai
   }
   // Each of those that ended the back-off had success, so the next begins anew.
   assertEquals(skipped, Array(9).fill(1));
-  const other = new Spinner(parking);
+  const other = new Spinner(words, parking);
   const growing: number[] = [];
   for (let i = 0; i < 8; i++) {
     let skips = 0;
@@ -112,16 +119,17 @@ Deno.test("Spinner.spin() backs off for 1, 3, 7 … 63 phases after spins in vai
 });
 
 Deno.test("Spinner.spin() does not spin where more parties than threads cannot yield", () => {
-  assertEquals(spin(new Spinner(parking), { parties: 5 }), 0);
-  assert(spin(new Spinner(parking), { parties: 4 }) > 1);
+  assertEquals(spin(new Spinner(words, parking), { parties: 5 }), 0);
+  assertEquals(spin(new Spinner(words, undefined), { parties: 5 }), 0);
+  assert(spin(new Spinner(words, parking), { parties: 4 }) > 1);
   assertEquals(yields, 0);
 });
 
 Deno.test("Spinner.spin() yields where there are more parties than threads, for longer", () => {
-  const most = spin(new Spinner(parking));
-  const longer = spin(new Spinner(yielding), { parties: 40 });
+  const most = spin(new Spinner(words, parking));
+  const longer = spin(new Spinner(words, yielding), { parties: 40 });
   assertEquals([pauses, yields > 0], [0, true]);
   assert(longer > 5 * most, `${longer}, ${most}`);
-  spin(new Spinner(yielding), { parties: 4 });
+  spin(new Spinner(words, yielding), { parties: 4 });
   assertEquals([pauses > 0, yields], [true, 0]);
 });

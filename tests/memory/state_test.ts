@@ -94,9 +94,7 @@ const library: Record<Transition, (before: state.State, hasAction: boolean) => s
 };
 
 function arrive(before: state.State, dropping: 0 | 1, hasAction: boolean): state.State {
-  return state.isLast(before)
-    ? state.afterLastArrival(before, dropping, hasAction)
-    : state.afterArrival(before, dropping);
+  return state.afterArrival(before, dropping, hasAction);
 }
 
 function end(before: state.State, reason: "aborted" | "lost"): state.State {
@@ -146,6 +144,7 @@ Deno.test("State reads as in the model, for every state", () => {
       arrivalPhase: BigInt(state.arrivalPhaseOf(at)),
       corrupt: state.isCorrupt(at),
       exhausted: state.isExhausted(at),
+      open: state.isOpen(at),
       remaining: broken ? 0 : state.remainingOf(at),
       gone: broken ? state.goneOf(at) : 0,
       arrived: broken ? 0 : state.arrivedOf(at),
@@ -162,6 +161,7 @@ Deno.test("State reads as in the model, for every state", () => {
       arrivalPhase: arrivalPhase(word),
       corrupt: false,
       exhausted: phase >= 2n ** 40n - 256n,
+      open: !broken && remaining > 0 && phase < 2n ** 40n - 256n,
       remaining,
       gone: word.gone,
       arrived: broken ? 0 : running ? parties : parties - remaining,

@@ -188,20 +188,30 @@ Deno.test("Waiters.blockUntil() sleeps on the count that was read before the las
   const look = () => {
     assertEquals(Atomics.load(parking.words, HAS_SLEEPERS), 1);
     Atomics.add(parking.words, WAKE_COUNT, 1);
-    return ++looks === 3 ? "found" : undefined;
+    return ++looks === 5 ? "found" : undefined;
   };
   assertEquals(waiters.blockUntil(look, Infinity), "found");
-  assertEquals(parking.blocked, [[WAKE_COUNT, 7, Infinity], [WAKE_COUNT, 8, Infinity]]);
+  // It looks once as it wakes, and once more before it sleeps again.
+  assertEquals(parking.blocked, [[WAKE_COUNT, 7, Infinity], [WAKE_COUNT, 9, Infinity]]);
 });
 
-Deno.test("Waiters.blockUntil() sleeps until its deadline, and looks once more", () => {
+Deno.test("Waiters.blockUntil() whose sleep was the last leaves no flag", () => {
   const parking = new FakeParking();
   const waiters = new Waiters(parking.words, parking);
-  assertEquals(waiters.blockUntil(() => undefined, performance.now()), undefined);
-  assertEquals(parking.blocked, []);
-  assertEquals(waiters.blockUntil(() => "found", performance.now()), "found");
+  parking.wait = () => parking.wakeFromElsewhere();
   let looks = 0;
-  waiters.blockUntil(() => ++looks === 2 || undefined, performance.now() + 1e6);
+  assertEquals(waiters.blockUntil(() => ++looks === 2 || undefined, Infinity), true);
+  assertEquals(Atomics.load(parking.words, HAS_SLEEPERS), 0);
+});
+
+Deno.test("Waiters.blockUntil() gives up when its timeout has passed, after a last look", () => {
+  const parking = new FakeParking();
+  const waiters = new Waiters(parking.words, parking);
+  assertEquals(waiters.blockUntil(() => undefined, 0), undefined);
+  assertEquals(parking.blocked, []);
+  assertEquals(waiters.blockUntil(() => "found", 0), "found");
+  let looks = 0;
+  waiters.blockUntil(() => ++looks === 2 || undefined, 1e6);
   const [[word, count, left]] = parking.blocked as [[number, number, number]];
   assertEquals([word, count, left > 0 && left <= 1e6], [WAKE_COUNT, 0, true]);
 });
