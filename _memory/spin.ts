@@ -1,5 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { hardwareThreads } from "../_common/platform.ts";
 import { STATE } from "./layout.ts";
 import type { Parking } from "./parking.ts";
 import { ENDING_MASK, partiesOf, type State } from "./state.ts";
@@ -12,7 +13,7 @@ import { ENDING_MASK, partiesOf, type State } from "./state.ts";
  */
 
 /** How many hardware threads there are. */
-export const threads: number = globalThis.navigator?.hardwareConcurrency ?? 1;
+export const threads: number = hardwareThreads();
 
 /** How long a party spins, in µs: longer than a wake-up takes, so that who spins sees the others come. */
 const SPIN = 50;

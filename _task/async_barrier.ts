@@ -13,6 +13,7 @@ import {
   type WaitForOptions,
   type WaitOptions,
 } from "../_common/options.ts";
+import { dispose } from "../_common/platform.ts";
 import { inspect } from "../_common/snapshot.ts";
 import { type Member, TaskBarrier } from "./task_barrier.ts";
 
@@ -450,7 +451,7 @@ export class AsyncBarrier implements Disposable {
    * assert(barrier.broken);
    * ```
    */
-  [Symbol.dispose](): void {
+  [dispose](): void {
     const { name } = this.#member;
     if (name === undefined) this.#barrier.end();
     else {

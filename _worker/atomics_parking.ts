@@ -10,18 +10,3 @@ export function atomicsParking(words: Int32Array<SharedArrayBuffer>): Parking {
     notify: (word) => void Atomics.notify(words, word),
   };
 }
-
-let mayBlockHere: boolean | undefined;
-
-/** Whether this thread may sleep: the main thread of a browser may not. */
-export function mayBlock(): boolean {
-  if (mayBlockHere === undefined) {
-    try {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0);
-      mayBlockHere = true;
-    } catch {
-      mayBlockHere = false;
-    }
-  }
-  return mayBlockHere;
-}

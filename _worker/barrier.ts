@@ -21,14 +21,17 @@ import {
   type Waiting,
   type WaitOptions,
 } from "../_common/options.ts";
+import { dispose, mayBlock } from "../_common/platform.ts";
 import { inspect } from "../_common/snapshot.ts";
 import { ActionRunner } from "../_memory/action_runner.ts";
 import { BarrierMemory, byteLengthFor, MAX_PARTIES, roomFor } from "../_memory/layout.ts";
 import { SharedBarrier } from "../_memory/shared_barrier.ts";
 import { SharedParty } from "../_memory/shared_party.ts";
 import { MAX_PHASE } from "../_memory/state.ts";
-import { atomicsParking, mayBlock } from "./atomics_parking.ts";
-import { beginLife, type Life, NO_LIFE, noticesEnds, Watch } from "./liveness.ts";
+import { atomicsParking } from "./atomics_parking.ts";
+import { cannotNotice, type Life, NO_LIFE, type Watch } from "./liveness.ts";
+import { locks } from "./locks.ts";
+import { ports } from "./ports.ts";
 
 /** Options for a new {@linkcode Barrier}. */
 export interface BarrierOptions extends AsyncBarrierOptions {
@@ -64,6 +67,9 @@ export interface BarrierHandle {
   readonly byteOffset: number;
 }
 
+/** How the end of a worker is noticed here, if it can be. */
+const liveness = ports ?? locks;
+
 /** The barriers that this thread has found, one object for each memory: so all its waiters wake together. */
 const found = new WeakMap<SharedArrayBuffer, Map<number, SharedBarrier>>();
 
@@ -87,7 +93,8 @@ const forgotten = new FinalizationRegistry<() => void>((forget) => forget());
  *
  * **Names.** A handle that joined has a name. When its worker ends without {@linkcode Barrier.arriveAndDrop} or the end
  * of its scope, the barrier breaks and names it. That is noticed while the event loop of the thread that made the
- * barrier turns. Handles without a name are counted, not named, and nobody notices their end.
+ * barrier turns (in Node and Bun, also that of the main thread). Handles without a name are counted, not named, and
+ * nobody notices their end.
  *
  * **The action** runs in the thread that made the barrier, when its event loop turns. So that thread must not block on
  * the barrier: it uses {@linkcode Barrier.waitAsync}. For work by the last party in its own thread:
@@ -220,7 +227,7 @@ export class Barrier implements BarrierHandle, Disposable {
     this.#plainWait = readWait(undefined, timeout);
     this.#isMaker = true;
     if (action !== undefined) this.#runner = new ActionRunner(barrier, action);
-    if (noticesEnds) this.#watch = new Watch(barrier);
+    this.#watch = liveness?.watch(barrier);
     if (action === undefined) forgotten.register(this, forgetting(memory.id, this.#watch), this);
   }
 
@@ -278,10 +285,11 @@ export class Barrier implements BarrierHandle, Disposable {
    * @param options Its name, and a timeout in ms for its waits.
    * @returns A handle of the same barrier.
    * @throws {TypeError} If there is no barrier at that place, an option is of the wrong type or belongs to the maker, or
-   *   the end of a worker cannot be noticed on this platform.
+   *   the end of this worker could not be noticed: before Node 20.19 and 22.5, and in Bun in a worker that was not started
+   *   by node:worker_threads.
    * @throws {RangeError} If the name is not 1 to 64 bytes of UTF-8 or the timeout is negative or NaN.
-   * @throws {DOMException} `InvalidStateError` if the name is in use, no seat is free, the barrier is over, or the handle
-   *   that made it was collected. That its thread has ended is not noticed: the maker must outlive the barrier.
+   * @throws {DOMException} `InvalidStateError` if the name is in use, no seat is free, the barrier is over, the handle that
+   *   made it was collected, or its thread is such a worker. That its thread has ended is not noticed: the maker must outlive the barrier.
    */
   static async join(
     handle: BarrierHandle | SharedArrayBuffer,
@@ -292,13 +300,9 @@ export class Barrier implements BarrierHandle, Disposable {
     const { barrier } = joined.#party;
     barrier.checkNotOver();
     const here = madeHere.has(barrier.memory.id);
-    if (!here && !noticesEnds) {
-      throw new TypeError(
-        "Cannot join a barrier as the end of a worker must be noticed, which this platform cannot: use Barrier.from()",
-      );
-    }
+    if (!here && liveness === undefined) throw cannotNotice();
     // Who joins in the thread that made the barrier ends with it: nobody need watch.
-    const life = here ? NO_LIFE : await beginLife(barrier);
+    const life = here ? NO_LIFE : await liveness!.begin(barrier);
     try {
       const seat = barrier.seats.join(name, () => barrier.read(), life.life);
       joined.#party = new SharedParty(barrier, seat);
@@ -709,7 +713,7 @@ export class Barrier implements BarrierHandle, Disposable {
    * assert(barrier.broken);
    * ```
    */
-  [Symbol.dispose](): void {
+  [dispose](): void {
     const { barrier } = this.#party;
     if (this.#isMaker) {
       barrier.end("aborted", "the barrier was disposed");

@@ -1,6 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { fail } from "@std/assert";
+import { nodeProcess } from "../../_common/platform.ts";
 
 // Taken before a test can replace them.
 const { setTimeout, clearTimeout } = globalThis;
@@ -79,6 +80,37 @@ export function failure(promise: Promise<unknown>): Promise<unknown> {
   return error;
 }
 
+/** A pattern for the stack of an error that names a function, and the module with this URL. */
+export function lineOf(caller: string, url: string): RegExp {
+  const module = url.slice(url.lastIndexOf("/") + 1).replace(".", "\\.");
+  return new RegExp(`${caller}.*${module}`);
+}
+
+/** Of which errors this platform names the caller that awaits them. */
+export async function namedCallers(): Promise<
+  Record<"afterAwait" | "ofThenable" | "ofDOMException", boolean>
+> {
+  const fails = async () => {
+    await null;
+    throw new Error();
+  };
+  const thenable = {
+    then: (_: unknown, reject: (error: Error) => void) => reject(new Error()),
+  } as PromiseLike<never>;
+  const names = async (fail: () => PromiseLike<never>) => {
+    const thisVeryCaller = async () => {
+      await fail();
+    };
+    const { stack = "" } = await thisVeryCaller().catch((error) => error);
+    return stack.includes("thisVeryCaller");
+  };
+  return {
+    afterAwait: await names(fails),
+    ofThenable: await names(() => thenable),
+    ofDOMException: new DOMException().stack !== undefined,
+  };
+}
+
 /** Marks `promise` as handled: it may be rejected before anybody awaits it. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore);
@@ -88,17 +120,22 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
 /** Gathers the rejections that nobody has handled, in place of the test runner. */
 export class UnhandledRejections implements Disposable {
   readonly reasons: unknown[] = [];
-  readonly #listener = (event: PromiseRejectionEvent) => {
+  readonly #onEvent = (event: PromiseRejectionEvent) => {
     event.preventDefault();
-    this.reasons.push(event.reason);
+    this.#onReason(event.reason);
   };
+  readonly #onReason = (reason: unknown) => void this.reasons.push(reason);
+  /** Node and Bun have no such event. */
+  readonly #process = nodeProcess();
 
   constructor() {
-    globalThis.addEventListener("unhandledrejection", this.#listener);
+    if (this.#process !== undefined) this.#process.on("unhandledRejection", this.#onReason);
+    else globalThis.addEventListener("unhandledrejection", this.#onEvent);
   }
 
   [Symbol.dispose](): void {
-    globalThis.removeEventListener("unhandledrejection", this.#listener);
+    if (this.#process !== undefined) this.#process.off("unhandledRejection", this.#onReason);
+    else globalThis.removeEventListener("unhandledrejection", this.#onEvent);
   }
 }
 

@@ -3,57 +3,83 @@
 import type { BarrierHandle, JoinOptions } from "../../barrier.ts";
 import { quiet, within } from "./harness.ts";
 import { type Command, type Reply, unpack } from "./wire.ts";
+import { type StartedWorker, startWorker, type WorkerKind } from "./worker.ts";
 
 /**
  * A worker with a handle of a barrier. It does what it is told, one thing after the other, and is used
  * again by later tests.
  */
 export class Thread {
-  static readonly #free: Thread[] = [];
-  readonly #worker = new Worker(import.meta.resolve("./thread_worker.ts"), { type: "module" });
+  static readonly #idle: Thread[] = [];
+  readonly #kind: WorkerKind | undefined;
+  readonly #worker: StartedWorker;
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
   #lastId = 0;
   #ended = false;
 
-  private constructor() {
-    this.#worker.onmessage = ({ data }: { data: Reply }) => this.#onReply(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      for (const { reject } of this.#calls.values()) reject(new Error(event.message));
-    };
+  private constructor(kind?: WorkerKind, first?: Command) {
+    this.#worker = startWorker<Reply>(
+      import.meta.resolve("./thread_worker.ts"),
+      (reply) => this.#onReply(reply),
+      (error) => {
+        for (const { reject } of this.#calls.values()) reject(error);
+      },
+      kind,
+      first,
+    );
+    this.#kind = kind;
   }
 
   /** A worker that has no barrier yet. */
-  static take(): Thread {
-    return Thread.#free.pop() ?? new Thread();
+  static take(kind?: WorkerKind): Thread {
+    const index = Thread.#idle.findIndex((thread) => thread.#kind === kind);
+    return index < 0 ? new Thread(kind) : Thread.#idle.splice(index, 1)[0]!;
   }
 
   /** A worker with a handle of `barrier` that has no name. */
-  static async from(barrier: BarrierHandle, options: { timeout?: number } = {}): Promise<Thread> {
-    return await Thread.take().#begin("from", barrier, options);
+  static from(
+    barrier: BarrierHandle,
+    options: { timeout?: number } = {},
+    kind?: WorkerKind,
+  ): Promise<Thread> {
+    return Thread.#begin(kind, "from", barrier, options);
   }
 
   /** A worker that has joined `barrier`. */
-  static async join(barrier: BarrierHandle, options: JoinOptions = {}): Promise<Thread> {
-    return await Thread.take().#begin("join", barrier, options);
+  static join(
+    barrier: BarrierHandle,
+    options: JoinOptions = {},
+    kind?: WorkerKind,
+  ): Promise<Thread> {
+    return Thread.#begin(kind, "join", barrier, options);
   }
 
-  async #begin(operation: string, ...args: readonly unknown[]): Promise<this> {
+  static async #begin(
+    kind: WorkerKind | undefined,
+    operation: string,
+    ...args: readonly unknown[]
+  ): Promise<Thread> {
+    // The first message and `workerData` are cloned in the same way.
+    const atOnce = kind === "workerData";
+    const thread = atOnce ? new Thread(kind, { id: 1, operation, args }) : Thread.take(kind);
     try {
-      await this.call(operation, ...args);
-      return this;
+      await (atOnce ? thread.#expectReply() : thread.call(operation, ...args));
+      return thread;
     } catch (error) {
-      Thread.#free.push(this);
+      thread.#free();
       throw error;
     }
   }
 
   /** Has the worker call a method of its handle. */
   call<T>(operation: string, ...args: readonly unknown[]): Promise<T> {
+    this.#worker.post({ id: this.#lastId + 1, operation, args } satisfies Command);
+    return this.#expectReply();
+  }
+
+  #expectReply<T>(): Promise<T> {
     const call = Promise.withResolvers<unknown>();
-    const command: Command = { id: ++this.#lastId, operation, args };
-    this.#worker.postMessage(command);
-    this.#calls.set(command.id, call);
+    this.#calls.set(++this.#lastId, call);
     return quiet(call.promise as Promise<T>);
   }
 
@@ -66,7 +92,7 @@ export class Thread {
   /** Has the worker end itself. */
   end(how: "close" | "throw"): void {
     this.#ended = true;
-    this.#worker.postMessage({ id: 0, operation: how, args: [] } satisfies Command);
+    this.#worker.post({ id: 0, operation: how, args: [] } satisfies Command);
   }
 
   /** The end of its use. Whatever it waits for must have been ended. */
@@ -76,15 +102,21 @@ export class Thread {
     calls.push(this.call("leave"));
     try {
       await within(Promise.allSettled(calls), "a worker's last call", 10_000);
-      Thread.#free.push(this);
+      this.#free();
     } catch (error) {
       this.#worker.terminate();
       throw error;
     }
   }
 
+  /** Keeps the worker for later, unless it can be given a barrier only when it starts. */
+  #free(): void {
+    if (this.#kind === "workerData") this.terminate();
+    else Thread.#idle.push(this);
+  }
+
   static terminateAll(): void {
-    for (const thread of Thread.#free.splice(0)) thread.#worker.terminate();
+    for (const thread of Thread.#idle.splice(0)) thread.#worker.terminate();
   }
 
   #onReply({ id, value, error }: Reply): void {

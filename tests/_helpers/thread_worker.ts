@@ -1,7 +1,5 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-/// <reference lib="deno.worker" />
-
 // A thread with a handle of a barrier, which does what it is told by messages. See thread.ts.
 
 import {
@@ -11,7 +9,9 @@ import {
   type JoinOptions,
 } from "../../barrier.ts";
 import { type Command, pack, type Reply } from "./wire.ts";
+import { parentOfWorker } from "./worker.ts";
 
+const parent = parentOfWorker();
 let barrier: Barrier;
 
 const operations: Record<string, (...args: never[]) => unknown> = {
@@ -32,7 +32,7 @@ const operations: Record<string, (...args: never[]) => unknown> = {
   inspect: () => Deno.inspect(barrier),
   dispose: () => barrier[Symbol.dispose](),
   leave: () => barrier?.[Symbol.dispose](),
-  close: () => self.close(),
+  close: () => parent.close(),
   throw() {
     // In a task of its own, so that it is the worker's error.
     setTimeout(() => {
@@ -68,12 +68,12 @@ const operations: Record<string, (...args: never[]) => unknown> = {
   },
 };
 
-self.onmessage = async ({ data: { id, operation, args } }: { data: Command }) => {
-  const reply = (message: Reply) => self.postMessage(message);
+parent.listen(async ({ id, operation, args }: Command) => {
+  const reply = (message: Reply) => parent.post(message);
   try {
     const run = operations[operation] ?? barrier[operation as "wait"].bind(barrier);
     reply({ id, value: await run(...args as never[]) });
   } catch (error) {
     reply({ id, error: pack(error) });
   }
-};
+});

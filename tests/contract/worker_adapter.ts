@@ -3,11 +3,12 @@
 import { Barrier, type JoinOptions } from "../../barrier.ts";
 import { quiet } from "../_helpers/harness.ts";
 import { Thread } from "../_helpers/thread.ts";
+import type { WorkerKind } from "../_helpers/worker.ts";
 import type { Adapter, Fixture, Host, Party } from "./adapter.ts";
 import { names } from "./task_adapter.ts";
 
-/** How a party of a `Barrier` waits: in this thread, or blocking a worker. */
-type Way = "async" | "blocking";
+/** How a party of a `Barrier` waits: in this thread, or blocking a worker, of the kind that is the first here if not said. */
+type Way = "async" | "blocking" | WorkerKind;
 
 function handleOf(barrier: Barrier, name?: string): Party & Host {
   const call = <T>(method: () => T) => quiet(Promise.try(method));
@@ -49,7 +50,9 @@ function partyOf(thread: Thread, name?: string): Party {
 /** Parties of a `Barrier`, who wait in these ways by turns, with names or without. */
 export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): Adapter {
   const joined = kind === "joined";
-  const where = ways.length > 1 ? "mixed" : ways[0] === "async" ? "one thread" : "workers";
+  const places = { async: "one thread", blocking: "workers" };
+  const [way] = ways;
+  const where = ways.length > 1 ? "mixed" : way in places ? places[way as "async"] : way;
   return {
     title: (member, behaviour) => {
       const shown = ways[0] === "async"
@@ -64,7 +67,7 @@ export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): A
       names: joined,
       unnamed: joined,
       dispose: true,
-      lose: joined && ways[0] === "blocking",
+      lose: joined && ways[0] !== "async",
       expect: joined,
       renumber: false,
     },
@@ -74,15 +77,17 @@ export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): A
       const nextName = names();
       let made = 0;
       const take = async (options: JoinOptions | undefined, name: string | undefined) => {
-        if (ways[made++ % ways.length] === "async") {
+        const way = ways[made++ % ways.length]!;
+        if (way === "async") {
           const handle = joined
             ? await Barrier.join(barrier, options)
             : Barrier.from(barrier, options);
           return handleOf(handle, name);
         }
+        const kind = way === "blocking" ? undefined : way;
         const thread = joined
-          ? await Thread.join(barrier, options)
-          : await Thread.from(barrier, options as { timeout?: number });
+          ? await Thread.join(barrier, options, kind)
+          : await Thread.from(barrier, options as { timeout?: number }, kind);
         const party = partyOf(thread, name);
         used.set(party, thread);
         return party;

@@ -203,7 +203,7 @@ export const mutations: readonly Mutation[] = [
     filter: "AsyncBarrier.wait() that has arrived already breaks nothing by its signal",
   },
   {
-    file: "_worker/liveness.ts",
+    file: "_worker/locks.ts",
     from: "return `@rendezvous/barrier ${id} ${life}`;",
     to: "return `@rendezvous/barrier ${id.slice(0, 0)} ${life}`;",
     test: "tests/worker/join_test.ts",
@@ -218,21 +218,21 @@ export const mutations: readonly Mutation[] = [
       "Barrier.join() is refused where the maker's handle was collected and nobody had joined",
   },
   {
-    file: "_worker/liveness.ts",
+    file: "_worker/locks.ts",
     from: "  Atomics.notify(words, JOINS);\n  return { life, release };",
     to: "  return { life, release };",
     test: "tests/worker/join_test.ts",
     filter: "Barrier.join() notices a worker that ends by close",
   },
   {
-    file: "_worker/liveness.ts",
-    from: "if (!this.#forgotten || this.#watched.size > 0) return false;",
-    to: "if (!this.#forgotten) return false;",
+    file: "_worker/locks.ts",
+    from: "const idle = this.#forgotten && this.#watched.size === 0;",
+    to: "const idle = this.#forgotten;",
     test: "tests/worker/join_test.ts",
     filter: "Barrier notices deaths though its maker's handle was collected",
   },
   {
-    file: "_worker/liveness.ts",
+    file: "_worker/locks.ts",
     from: "    if (this.#forgotten) this.#wake();\n",
     to: "",
     test: "tests/worker/join_test.ts",
@@ -240,13 +240,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_worker/liveness.ts",
-    from: '    if (seat !== undefined) this.#barrier.lose(seat, "lost", {});',
-    to: '    if (seat !== undefined) this.#barrier.lose(seat, "aborted", {});',
+    from: '  if (seat !== undefined) barrier.lose(seat, "lost", {});',
+    to: '  if (seat !== undefined) barrier.lose(seat, "aborted", {});',
     test: "tests/worker/join_test.ts",
     filter: "Barrier.join() notices a worker that ends by close",
   },
   {
-    file: "_worker/liveness.ts",
+    file: "_worker/locks.ts",
     from: "    this.#forgotten = true;\n    this.#wake();",
     to: "    this.#forgotten = true;",
     test: "tests/worker/join_test.ts",
@@ -522,12 +522,12 @@ export const mutations: readonly Mutation[] = [
     filter: "",
   },
   {
-    file: "_worker/liveness.ts",
+    file: "_worker/locks.ts",
     from:
-      "    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n    const { held = [] } = await locks!.query();\n",
+      "    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n    const { held = [] } = await webLocks!.query();\n",
     to:
-      "    const { held = [] } = await locks!.query();\n    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n",
+      "    const { held = [] } = await webLocks!.query();\n    const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));\n",
     test: "tests/worker/liveness_test.ts",
-    filter: "Watch takes nobody for lost",
+    filter: "A watch by locks takes nobody for lost",
   },
 ];

@@ -15,6 +15,8 @@ import { FakeTime } from "../_helpers/fake_time.ts";
 import {
   CountingController,
   failure,
+  lineOf,
+  namedCallers,
   test,
   turn,
   UnhandledRejections,
@@ -128,13 +130,16 @@ test("AsyncBarrier.wait() gives the caller's line in the stack of its error", as
     },
     "a bad option": (barrier) => barrier.wait({ timeout: -1 }),
   };
+  const named = await namedCallers();
   for (const [name, end] of Object.entries(ends)) {
+    if (name === "a plain wait that breaks" ? !named.ofThenable : !named.afterAwait) continue;
     const barrier = new AsyncBarrier(2);
     const thisVeryCaller = async () => {
       await end(barrier);
     };
     const error = await failure(thisVeryCaller()) as Error;
-    assertMatch(error.stack!, /thisVeryCaller.*async_barrier_test\.ts/, `${name}: ${error.stack}`);
+    if (error instanceof DOMException && !named.ofDOMException) continue;
+    assertMatch(error.stack!, lineOf("thisVeryCaller", import.meta.url), name);
   }
 });
 

@@ -1,10 +1,9 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-/// <reference lib="deno.worker" />
-
 // One of the threads of a race. See race_test.ts for what each scenario is to show.
 
 import { Barrier, BrokenBarrierError } from "../../barrier.ts";
+import { parentOfWorker } from "../_helpers/worker.ts";
 import {
   BROKEN_BY_ABORT,
   BROKEN_BY_TIMEOUT,
@@ -16,14 +15,16 @@ import {
   WRONG,
 } from "./_race.ts";
 
-self.onmessage = ({ data }: { data: Race }) => {
+const parent = parentOfWorker();
+
+parent.listen((race: Race) => {
   try {
-    run(data);
-    self.postMessage("done");
+    run(race);
+    parent.post("done");
   } catch (error) {
-    self.postMessage(`${(error as Error).stack}`);
+    parent.post(`${(error as Error).stack}`);
   }
-};
+});
 
 function run(race: Race) {
   const { scenario, place, parties, rounds } = race;
@@ -138,5 +139,5 @@ function outcomeOf(wait: () => number): number {
 }
 
 function linger(turns: number) {
-  for (let i = 0; i < turns; i++) Atomics.pause();
+  for (let i = 0; i < turns; i++) Atomics.pause?.();
 }

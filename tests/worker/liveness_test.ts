@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { BarrierMemory, byteLengthFor, JOINS, LIVES, roomFor } from "../../_memory/layout.ts";
 import { SharedBarrier } from "../../_memory/shared_barrier.ts";
 import { atomicsParking } from "../../_worker/atomics_parking.ts";
-import { Watch } from "../../_worker/liveness.ts";
+import { locks as liveness } from "../../_worker/locks.ts";
 import { test, turn, until } from "../_helpers/harness.ts";
 
 interface Locks {
@@ -12,7 +12,7 @@ interface Locks {
   request(name: string, granted: () => unknown): Promise<unknown>;
 }
 
-test("Watch takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
+test("A watch by locks takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
   const room = roomFor(2);
   const memory = BarrierMemory.initialize(new SharedArrayBuffer(byteLengthFor(room)), 0, room, {
     hasAction: false,
@@ -42,7 +42,7 @@ test("Watch takes nobody for lost who takes a lock and a seat while the locks ar
     return list;
   };
   Atomics.store(words, LIVES, 1);
-  const watch = new Watch(barrier);
+  const watch = liveness!.watch(barrier)!;
   scope.defer(() => watch.close());
   await listed.promise;
   for (let i = 0; i < 5; i++) await turn();

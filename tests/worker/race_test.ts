@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Barrier } from "../../barrier.ts";
 import { test, within } from "../_helpers/harness.ts";
 import { Thread } from "../_helpers/thread.ts";
+import { startWorker } from "../_helpers/worker.ts";
 import {
   BROKEN_BY_ABORT,
   BROKEN_BY_TIMEOUT,
@@ -43,14 +44,10 @@ async function race(
   };
   const gate = new Gate(shared.gate, PARTIES + 1);
   const ended = Array.from({ length: PARTIES + 1 }, (_, place) => {
-    const worker = new Worker(import.meta.resolve("./_race_worker.ts"), { type: "module" });
     const end = Promise.withResolvers<string>();
-    worker.onmessage = ({ data }) => end.resolve(data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      end.resolve(event.message);
-    };
-    worker.postMessage({ ...shared, place } satisfies Race);
+    const url = import.meta.resolve("./_race_worker.ts");
+    const worker = startWorker<string>(url, end.resolve, ({ message }) => end.resolve(message));
+    worker.post({ ...shared, place } satisfies Race);
     return end.promise.finally(() => worker.terminate());
   });
   scope.defer(async () => {
