@@ -5,8 +5,9 @@
  * {@linkcode ProcessBarrier} is a party in a process of its own, with a name. A process that dies frees the others,
  * and they are told its name.
  *
- * The parties connect to a Unix socket. Where both sides run on Linux and hold `--allow-ffi`, they meet in shared
- * memory, which is a hundred times faster. Elsewhere the socket carries all, with the same outcomes.
+ * It runs on Deno, Node (20 or later) and Bun, and processes of all three meet at one barrier. The parties connect to a
+ * Unix socket. Where both sides run in Deno on Linux and hold `--allow-ffi`, they meet in shared memory, which is a
+ * hundred times faster. Elsewhere the socket carries all, with the same outcomes.
  *
  * @example A parent and its parties
  * ```ts
@@ -51,10 +52,10 @@
  *
  * ### Permissions
  *
- * A party needs `--allow-read` and `--allow-write` for the directory of the socket, and `--allow-net=unix:PATH`. A
- * server with a `path` needs the same, and `--allow-net=unix:PATH.new`: it binds there, and gives the socket its own
- * name when it is ready. A server without a `path` needs `--allow-net`, and read and write access to the directory for
- * temporary files. The least for a path that you choose:
+ * These are Deno's; Node and Bun have none to grant. A party needs `--allow-read` and `--allow-write` for the directory
+ * of the socket, and `--allow-net=unix:PATH`. A server with a `path` needs the same, and `--allow-net=unix:PATH.new`:
+ * it binds there, and gives the socket its own name when it is ready. A server without a `path` needs `--allow-net`,
+ * and read and write access to the directory for temporary files. The least for a path that you choose:
  *
  * ```sh
  * deno run --allow-read=/run/app --allow-write=/run/app \
@@ -70,21 +71,42 @@
  * the server may not set the umask, `--allow-sys=umask`, a umask that lets others in lets them reach `PATH.new` for a
  * few microseconds.) Without a `path` the socket is in a new directory that only the user may enter.
  *
- * The end of the server's scope and `Deno.exit()` remove the socket. Ctrl-C, another signal and an uncaught error do
- * not. The next server without a `path` sweeps the directories that such servers left: those of its own user, of
- * exactly this shape, at whose sockets nobody listens. A stale socket at a `path` is replaced, a live one never. To
- * leave nothing behind on Ctrl-C, dispose the server: `Deno.addSignalListener("SIGINT", stop)`.
+ * The end of the server's scope, `Deno.exit()` and `process.exit()` remove the socket. Ctrl-C, another signal and, in
+ * Deno, an uncaught error do not. The next server without a `path` sweeps the directories that such servers left: those
+ * of its own user, of exactly this shape, at whose sockets nobody listens. A stale socket at a `path` is replaced, a
+ * live one never. (Bun cannot tell a server that is too busy to let anybody in from one that has ended. On Linux the
+ * server asks the system; on macOS do not share a `path` between servers in Bun.) To leave nothing behind on Ctrl-C,
+ * dispose the server: `process.on("SIGINT", stop)`.
  *
  * On the socket the server decides: it arrives for its parties and measures their timeouts. While its thread stands
  * still, waits and their timeouts do, too. A lost party is noticed when its event loop turns. If the server dies,
  * a party whose answer was on its way cannot know whether its phase passed: it is told that the server is gone.
  *
+ * While a server has no file descriptor free, who connects waits; a server in Node hangs up on it.
+ *
+ * ### Errors
+ *
+ * What listening and connecting fail with has a `code`, the same on every runtime:
+ *
+ * | `code` | `listen()` | `connect()` |
+ * |---|---|---|
+ * | `"EADDRINUSE"` | another server listens at that path | |
+ * | `"EEXIST"` | there is something else than a socket | |
+ * | `"ENOENT"` | there is no such directory | there is no socket: no server listens yet, or it was disposed |
+ * | `"EACCES"` | this user may not make a socket there | this user may not connect: the server is another user's |
+ * | `"ECONNREFUSED"` | | nobody listens: the server was ended by a signal |
+ * | `"ECONNRESET"` | | who listens hung up before it answered |
+ * | `"EPROTO"` | | who listens is not a barrier server |
+ *
+ * Anything else that the system says is passed on as it is. A permission that is missing is a
+ * `Deno.errors.NotCapable`. Later, the end of the server is told by the barrier's own errors.
+ *
  * ### Shared memory
  *
- * The memory is a file without a name that the server holds: it is gone with the server, however that ends, and nobody
- * can truncate it. Parties open it under `/proc`, where the system lets in nobody but the same user. A party in another
- * container, say, stays on the socket. Each party measures its own timeouts. If the server dies, each party first
- * looks how its phase ended, so that all agree.
+ * It needs Deno on both sides. The memory is a file without a name that the server holds: it is gone with the server,
+ * however that ends, and nobody can truncate it. Parties open it under `/proc`, where the system lets in nobody but the
+ * same user. A party in another container, say, stays on the socket. Each party measures its own timeouts. If the
+ * server dies, each party first looks how its phase ended, so that all agree.
  *
  * Its parties trust each other as processes of one user do, who could as well end each other. What they read there they
  * check: whoever writes over it can break the barrier, confuse its counts or delay the others.
@@ -94,9 +116,9 @@
  *
  * ### The wire
  *
- * For clients in other languages. Each side sends lines of JSON in UTF-8, each an object, except for the usual wait. The
- * server takes lines of at most 16,384 bytes, and ends the connection after any other. A field with a question mark may
- * be left out.
+ * For clients in other languages. Each side sends lines of JSON in UTF-8, each an object, except for the usual wait.
+ * The server takes lines of at most 16,384 bytes, and ends the connection after any other. A field with a question mark
+ * may be left out.
  *
  * The client asks, with a number `id` of its choice, and `do` for what is asked. It must join first.
  *
@@ -120,8 +142,9 @@
  * `reason`, `phase`, `arrived`, `parties`, `missing`, `party`? and `cause`?, a text. A request that is cancelled by
  * `"cancel"`, or was before it was sent (`cancelled`, the text of the reason), has an error named `"Cancelled"`, unless
  * something else came first. Before the server ends a connection it sends `{ end: error }`, and where the barrier is
- * over also `state` and `broken`, which is what `"leave"` answers. A connection that ends without `"drop"` or
- * `"leave"` is a lost party.
+ * over also `state` and `broken`, which is what `"leave"` answers; then it waits for up to a second for the client to
+ * end the connection. A connection that ends without `"drop"` or `"leave"` is a lost party. A client reads their answer
+ * before it ends the connection: a server in Node or Bun that cannot answer may lose what it has not read.
  *
  * The line `[id]`, without blanks, is short for `{"id":id,"do":"wait"}`. It is answered
  * `[id,ok,parties,arrived,phase]` when it passes, else as any other.
@@ -218,8 +241,9 @@ export interface ProcessBarrierOptions extends JoinOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * What its arrivals go through. Shared memory needs Linux on x86-64 or arm64, and `--allow-ffi` on both sides. With
-   * `"auto"` the socket carries all where that is not so. With `"shared-memory"` it is an error.
+   * What its arrivals go through. Shared memory needs Deno on Linux on x86-64 or arm64, with `--allow-ffi`, on both
+   * sides. With `"auto"` the socket carries all where that is not so. With `"shared-memory"` it is an error that says
+   * why.
    *
    * @default {"auto"}
    */
@@ -286,7 +310,8 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @throws {RangeError} If `parties` is not an integer from 1 to 1023, the timeout is negative or NaN, or the path is
    *   too long for a socket.
    * @throws {Error} With `code` `"EADDRINUSE"` if another server listens at that path, `"EEXIST"` if there is something
-   *   else than a socket, and another code or name if the system or the runtime refuses.
+   *   else than a socket, `"ENOENT"` if there is no such directory, `"EACCES"` if this user may not write there; another
+   *   error if the system or the runtime refuses for another reason.
    */
   static async listen(options: ProcessBarrierServerOptions): Promise<ProcessBarrierServer> {
     // They are no option here: without them there are no parties.
@@ -535,16 +560,18 @@ export class ProcessBarrierServer implements AsyncDisposable {
   }
 
   /**
-   * Ends the barrier, tells all who wait, ends all connections and removes the socket. Doing it twice does no more.
+   * Ends the barrier, tells all who wait, ends all connections and removes the socket. A party that does not take notice
+   * within a second is not waited for. Doing it twice does no more.
    *
    * @example Usage
    * ```ts
    * import { ProcessBarrierServer } from "@rendezvous/barrier/process";
-   * import { assert, assertRejects } from "@std/assert";
+   * import { assert, assertFalse } from "@std/assert";
+   * import { existsSync } from "node:fs";
    *
    * const server = await ProcessBarrierServer.listen({ parties: 2 });
    * await server[Symbol.asyncDispose]();
-   * await assertRejects(() => Deno.lstat(server.path), Deno.errors.NotFound);
+   * assertFalse(existsSync(server.path));
    * assert(server.broken);
    * ```
    *
@@ -628,8 +655,8 @@ export class ProcessBarrier implements AsyncDisposable {
    *   server does not answer in time, a `NotSupportedError` if the transport is `"shared-memory"` and the platform or
    *   the server cannot share memory.
    * @throws {Error} With `code` `"ENOENT"` if there is no socket at that path, `"ECONNREFUSED"` if nobody listens there,
-   *   `"EPROTO"` if who listens is not a barrier server, `"ECONNRESET"` if it hangs up, and another code or name if the
-   *   system or the runtime refuses.
+   *   `"EACCES"` if it is another user's, `"EPROTO"` if who listens is not a barrier server, `"ECONNRESET"` if it hangs
+   *   up; another error if the system or the runtime refuses for another reason.
    * @throws The signal's reason if it aborts.
    */
   static async connect(path: string, options?: ProcessBarrierOptions): Promise<ProcessBarrier> {

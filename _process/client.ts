@@ -5,6 +5,7 @@ import { textOf } from "../_common/errors.ts";
 import { withResolvers } from "../_common/settlement.ts";
 import { Connection, encodeNumbers } from "./connection.ts";
 import { decodeError, MAX_ANSWER, type Message } from "./protocol.ts";
+import type { Stream } from "./platform.ts";
 
 /** The id of the usual wait, and its line: to encode it anew each time would cost a party a fifth of its time. */
 const USUAL = 0;
@@ -32,7 +33,7 @@ export class Client {
   #lastId = USUAL;
   #ended = false;
 
-  constructor(conn: Deno.Conn, events: ClientEvents) {
+  constructor(conn: Stream, events: ClientEvents) {
     this.#events = events;
     this.#connection = new Connection(conn, MAX_ANSWER, {
       message: (message) => this.#take(message),

@@ -17,8 +17,10 @@ import {
   objectOf,
   VERSION,
 } from "./protocol.ts";
+import type { Stream } from "./platform.ts";
 import { SocketParty } from "./socket_party.ts";
-import { connectTo, systemError } from "./unix_socket.ts";
+import { connectError } from "./system_error.ts";
+import { connectTo } from "./unix_socket.ts";
 
 /** How to connect: options checked and complete. */
 export interface ConnectSettings {
@@ -66,7 +68,7 @@ class Joining {
   #state: unknown;
   #last: { line: LastLine; invalid: string | undefined } | undefined;
 
-  constructor(path: string, conn: Deno.Conn, signal: AbortSignal) {
+  constructor(path: string, conn: Stream, signal: AbortSignal) {
     this.#path = path;
     this.#signal = signal;
     this.#client = new Client(conn, {
@@ -157,19 +159,11 @@ class Joining {
     const { line, invalid } = this.#last!;
     if (line !== undefined) return decodeError(line.end);
     if (invalid !== undefined) return this.#notAServer(invalid);
-    return systemError(
-      "ECONNRESET",
-      `The server at ${
-        show(this.#path)
-      } hung up before it answered: it has ended, or it is not a barrier server`,
-    );
+    return connectError("ECONNRESET", this.#path);
   }
 
   #notAServer(why: string): Error {
-    return systemError(
-      "EPROTO",
-      `What listens at ${show(this.#path)} is not a barrier server: ${why}`,
-    );
+    return connectError("EPROTO", this.#path, `: ${why}`);
   }
 }
 

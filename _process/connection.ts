@@ -3,6 +3,7 @@
 import { arm } from "../_common/cancellation.ts";
 import { textOf } from "../_common/errors.ts";
 import type { Message } from "./protocol.ts";
+import type { Stream } from "./platform.ts";
 
 /** What may wait to be sent, in bytes, before a peer that does not read is given up. */
 const MAX_UNSENT = 1024 * 1024;
@@ -47,23 +48,24 @@ export interface ConnectionEvents {
  * what it costs.
  */
 export class Connection {
-  readonly #conn: Deno.Conn;
+  readonly #conn: Stream;
   readonly #maxLine: number;
   readonly #events: ConnectionEvents;
   #unsent: Bytes[] = [];
   #unsentLength = 0;
   #sending: Promise<void> | undefined;
+  readonly #receiving: Promise<void>;
   #keepsAlive = true;
   #isReferenced = true;
   #ignoringInput = false;
   #closed = false;
 
   /** Takes lines of at most `maxLine` bytes. */
-  constructor(conn: Deno.Conn, maxLine: number, events: ConnectionEvents) {
+  constructor(conn: Stream, maxLine: number, events: ConnectionEvents) {
     this.#conn = conn;
     this.#maxLine = maxLine;
     this.#events = events;
-    this.#receive();
+    this.#receiving = this.#receive();
   }
 
   /** Sends a message, after those before it. Does nothing once the connection has ended. */
@@ -82,9 +84,25 @@ export class Connection {
 
   /** Ends the connection when all has been sent, or when the peer has not read it in time. */
   async finish(): Promise<void> {
+    await this.#finish(false);
+  }
+
+  /**
+   * As `finish`, but has the peer end the connection when it has read all. Had this side ended it, a peer that says
+   * something just then could lose what it has not read: see `Stream.write`.
+   */
+  async hangUp(): Promise<void> {
+    await this.#finish(true);
+  }
+
+  async #finish(lingers: boolean): Promise<void> {
     this.#ignoringInput = true;
     const disarm = arm(CLOSE_TIMEOUT, undefined, () => this.close());
     await this.#sending;
+    if (lingers && !this.#closed) {
+      await this.#conn.closeWrite().catch(() => {});
+      await this.#receiving;
+    }
     disarm();
     this.close();
   }

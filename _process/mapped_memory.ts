@@ -10,6 +10,7 @@
 
 import { show } from "../_common/checks.ts";
 import type { Parking } from "../_memory/parking.ts";
+import { isDeno, isGranted } from "./platform.ts";
 
 const LIBC = "libc.so.6";
 
@@ -91,12 +92,12 @@ let users = 0;
 
 /** Why this process cannot share memory, if it cannot. Nobody is asked for the permission. */
 export function unsupportedReason(): string | undefined {
+  if (!isDeno) return "it needs Deno";
   const { os, arch } = Deno.build;
   if (os !== "linux" || FUTEX[arch] === undefined) {
     return `it needs Linux on x86-64 or arm64, and this is ${os} on ${arch}`;
   }
-  const { state } = Deno.permissions.querySync({ name: "ffi" });
-  if (state !== "granted") return "it needs --allow-ffi";
+  if (!isGranted({ name: "ffi" })) return "it needs --allow-ffi";
   if (users >= MAX_MEMORIES) return `this process shares ${users} already, the most it may`;
 }
 

@@ -15,6 +15,7 @@ import {
   MEMORY_VERSION,
   type Message,
 } from "./protocol.ts";
+import type { Stream } from "./platform.ts";
 import { turn } from "./turn.ts";
 import type { UnixSocket } from "./unix_socket.ts";
 
@@ -79,7 +80,7 @@ export class Server {
     }
   }
 
-  #onConnection(conn: Deno.Conn): void {
+  #onConnection(conn: Stream): void {
     this.#changes++;
     const connection = new Connection(conn, MAX_REQUEST, {
       message: (message) => this.#take(connection, message),
@@ -197,7 +198,7 @@ export class Server {
     const connections = [...this.#joined.keys(), ...this.#unjoined.keys()];
     await Promise.all(connections.map((connection) => {
       connection.send(end);
-      return connection.finish();
+      return connection.hangUp();
     }));
     await this.#socket.close();
     await coordinator.close();

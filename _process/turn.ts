@@ -2,6 +2,7 @@
 
 /** Lets the event loop turn: what was ready when this was called is taken before it resolves. */
 export function turn(): Promise<void> {
-  // A timer: before it fires the event loop has looked for input. After `setImmediate` it need not have.
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  // Deno has looked for input before a timer fires, and need not have after `setImmediate`. In Node it is the other way
+  // round.
+  return new Promise((resolve) => setTimeout(() => setImmediate(resolve), 0));
 }

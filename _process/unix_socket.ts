@@ -14,7 +14,17 @@
  */
 
 import { cannot, show } from "../_common/checks.ts";
-import { sweep } from "./sweep.ts";
+import {
+  type Listener,
+  loadPlatform,
+  operatingSystem,
+  platform,
+  type Stream,
+  TEMPORARY,
+  workingDirectory,
+} from "./platform.ts";
+import { codeOf, explainConnecting, explainListening, listenError } from "./system_error.ts";
+import { sweep, TEMPORARY_PREFIX } from "./sweep.ts";
 
 /** How long a server tries to get the place of its socket while others come and go there, and how often, in ms. */
 const BIND_TIMEOUT = 2_000;
@@ -23,15 +33,8 @@ const BIND_PAUSE = 5;
 /** How long a client waits before it tries again at a server whose queue is full, in ms. */
 const CONNECT_PAUSE = 10;
 
-const TEMPORARY = ".new";
-
 /** The longest path of a socket, in bytes: what `sockaddr_un` holds on Linux; macOS has 4 less. */
-const MAX_PATH = (Deno.build.os === "darwin" ? 103 : 107) - TEMPORARY.length;
-
-/** An error of the system, with a code such as "ENOENT", on every platform alike. */
-export function systemError(code: string, message: string, cause?: unknown): Error {
-  return Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { code });
-}
+const MAX_PATH = (operatingSystem() === "darwin" ? 103 : 107) - TEMPORARY.length;
 
 /** Checks the path of a socket. */
 export function checkPath(doing: string, path: unknown): asserts path is string {
@@ -50,7 +53,7 @@ export function checkPath(doing: string, path: unknown): asserts path is string 
 export interface UnixSocket {
   /** Where it listens: an absolute path. */
   readonly path: string;
-  readonly listener: Deno.Listener;
+  readonly listener: Listener;
   /** Stops listening, and leaves nothing there. */
   close(): Promise<void>;
 }
@@ -60,17 +63,19 @@ export async function listenAt(path: string | undefined): Promise<UnixSocket> {
   if (path !== undefined) {
     checkPath("listen", path);
     // Later the working directory may be another.
-    const absolute = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+    const absolute = path.startsWith("/") ? path : `${workingDirectory()}/${path}`;
     checkPath("listen", absolute);
+    await loadPlatform();
     return await bind(absolute, undefined);
   }
-  const directory = await Deno.makeTempDir({ prefix: "barrier-" });
+  await loadPlatform();
+  const directory = await platform.makeTemporaryDirectory(TEMPORARY_PREFIX);
   try {
     checkPath("listen", `${directory}/socket`);
     await sweep(directory);
     return await bind(`${directory}/socket`, directory);
   } catch (error) {
-    await Deno.remove(directory);
+    platform.remove(directory);
     throw error;
   }
 }
@@ -84,24 +89,26 @@ async function bind(path: string, directory: string | undefined): Promise<UnixSo
     if (inodeOf(path) === inode) removeIfThere(path);
     if (directory !== undefined) removeIfThere(directory);
   };
-  // Deno.exit() ends the process without an end of scopes.
-  globalThis.addEventListener("unload", remove);
+  // A program that ends itself does so without an end of scopes.
+  platform.addExitListener(remove);
   return {
     path,
     listener,
     // deno-lint-ignore require-await -- a failure rejects
     async close() {
-      globalThis.removeEventListener("unload", remove);
+      platform.removeExitListener(remove);
       remove();
       listener.close();
     },
   };
 }
 
-async function listenExclusively(path: string): Promise<Deno.Listener> {
+async function listenExclusively(path: string): Promise<Listener> {
   const temporary = path + TEMPORARY;
   for (let left = BIND_TIMEOUT; left > 0; left -= BIND_PAUSE) {
-    const listener = listenPrivately(temporary);
+    const listener = await listenPrivately(temporary).catch((error) => {
+      throw explainListening(error, path);
+    });
     if (listener === undefined) {
       // Another server is about to listen here, unless it has died.
       if ((await lookAt(temporary)).kind === "stale") removeIfThere(temporary);
@@ -111,7 +118,7 @@ async function listenExclusively(path: string): Promise<Deno.Listener> {
     const inode = inodeOf(temporary);
     try {
       const found = await lookAt(path);
-      if (found.kind === "live") throw inUse(path);
+      if (found.kind === "live") throw listenError("EADDRINUSE", path);
       if (replace(path, found.inode, temporary, inode)) return listener;
       listener.close();
     } catch (error) {
@@ -121,31 +128,33 @@ async function listenExclusively(path: string): Promise<Deno.Listener> {
       if (inodeOf(temporary) === inode) removeIfThere(temporary);
     }
   }
-  throw inUse(path);
+  throw listenError("EADDRINUSE", path);
 }
 
 /** Listens at a new place that only this user may use; nothing if it is not free. */
-function listenPrivately(path: string): Deno.Listener | undefined {
-  // Without that permission, others could connect to PATH.new for the moment until it has its mode.
-  const mask = canSetMask() ? Deno.umask(0o077) : undefined;
-  let listener: Deno.Listener | undefined;
+async function listenPrivately(path: string): Promise<Listener | undefined> {
+  let listener: Listener | undefined;
   try {
-    listener = Deno.listen({ transport: "unix", path });
-    Deno.chmodSync(path, 0o600);
+    listener = await listenMasked(path);
+    platform.chmod(path, 0o600);
     return listener;
   } catch (error) {
     listener?.close();
     const isTaken = codeOf(error) === (listener === undefined ? "EADDRINUSE" : "ENOENT");
     if (isTaken) return undefined;
     throw error;
-  } finally {
-    if (mask !== undefined) Deno.umask(mask);
   }
 }
 
-function canSetMask(): boolean {
-  const umask = { name: "sys", kind: "umask" } as unknown as Deno.SysPermissionDescriptor;
-  return Deno.permissions.querySync(umask).state === "granted";
+/** Listens at a new place, where nobody else can connect before it has its mode. */
+function listenMasked(path: string): Promise<Listener> {
+  // All of the process has this umask: so it is set for no longer than the call that makes the socket.
+  const mask = platform.umask(0o077);
+  try {
+    return platform.listen(path);
+  } finally {
+    if (mask !== undefined) platform.umask(mask);
+  }
 }
 
 /** What is at a path. */
@@ -154,10 +163,8 @@ type Found = { kind: "nothing"; inode: null } | { kind: "stale" | "live"; inode:
 /** Looks whether somebody listens at a socket. Anything else than a socket is an error. */
 async function lookAt(path: string): Promise<Found> {
   try {
-    const { isSocket, ino: inode } = await Deno.lstat(path);
-    if (!isSocket) {
-      throw systemError("EEXIST", `There is something else than a socket at ${show(path)}`);
-    }
+    const { isSocket, ino: inode } = platform.lstat(path);
+    if (!isSocket) throw listenError("EEXIST", path);
     return { kind: await isListening(path) ? "live" : "stale", inode };
   } catch (error) {
     if (codeOf(error) === "ENOENT") return { kind: "nothing", inode: null };
@@ -167,7 +174,7 @@ async function lookAt(path: string): Promise<Found> {
 
 async function isListening(path: string): Promise<boolean> {
   try {
-    (await Deno.connect({ transport: "unix", path })).close();
+    (await platform.connect(path)).close();
     return true;
   } catch (error) {
     // A queue that is full is somebody's.
@@ -187,7 +194,7 @@ function replace(
   if (inodeOf(temporary) !== inode || inodeOf(path) !== stale) return false;
   if (stale !== null) removeIfThere(path);
   try {
-    Deno.linkSync(temporary, path);
+    platform.link(temporary, path);
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOENT") return false;
@@ -195,14 +202,10 @@ function replace(
   }
 }
 
-function inUse(path: string): Error {
-  return systemError("EADDRINUSE", `Another server listens at ${show(path)}`);
-}
-
 /** Removes a file or an empty directory that may be gone already. */
 function removeIfThere(path: string): void {
   try {
-    Deno.removeSync(path);
+    platform.remove(path);
   } catch {
     // Whoever cannot remove it can still end.
   }
@@ -210,34 +213,24 @@ function removeIfThere(path: string): void {
 
 function inodeOf(path: string): number | null {
   try {
-    return Deno.lstatSync(path).ino;
+    return platform.lstat(path).ino;
   } catch {
     return null;
   }
 }
 
 /** Connects to a server. While its queue is full it tries again, until `signal` aborts. */
-export async function connectTo(path: string, signal: AbortSignal): Promise<Deno.Conn> {
+export async function connectTo(path: string, signal: AbortSignal): Promise<Stream> {
+  await loadPlatform();
   for (;;) {
     signal.throwIfAborted();
     try {
-      return await Deno.connect({ transport: "unix", path });
+      return await platform.connect(path);
     } catch (error) {
-      const code = codeOf(error);
-      if (code === "ENOENT") {
-        throw systemError(code, `No server listens at ${show(path)}: there is no such file`, error);
-      }
-      if (code === "ECONNREFUSED") {
-        throw systemError(code, `No server listens at ${show(path)}: it has ended`, error);
-      }
-      if (code !== "EAGAIN") throw error;
+      if (codeOf(error) !== "EAGAIN") throw explainConnecting(error, path);
     }
     await pause(CONNECT_PAUSE);
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as { code?: string }).code;
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,8 +1,10 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-// A process that does what it is told by lines of JSON on stdin, and answers by lines of JSON on stdout. It may own a
-// server and be a party. See Actor in _helpers.ts.
+// A process of any runtime that does what it is told by lines of JSON on stdin, and answers by lines of JSON on stdout.
+// It may own a server and be a party. See Actor in _helpers.ts.
 
+import process from "node:process";
+import { createInterface } from "node:readline";
 import {
   BrokenBarrierError,
   ProcessBarrier,
@@ -29,10 +31,16 @@ const verbs: Record<string, (...args: never[]) => unknown> = {
   barrier: (member: string, ...args: unknown[]) => callOrGet(barrier, member, args),
   closeServer: () => server[Symbol.asyncDispose](),
   closeBarrier: () => barrier[Symbol.asyncDispose](),
-  exit: (code: number) => Deno.exit(code),
+  exit: (code: number) => process.exit(code),
   reject: () => void Promise.reject(new Error("nobody handles this")),
-  chdir: (path: string) => Deno.chdir(path),
-  umask: (mask: number) => Deno.umask(mask),
+  chdir: (path: string) => process.chdir(path),
+  umask: (mask: number) => process.umask(mask),
+  /** Reads no more, so that the process ends if nothing else keeps it alive. */
+  rest() {
+    lines.close();
+    process.stdin.removeAllListeners("end");
+    process.stdin.unref();
+  },
 };
 
 function callOrGet(target: object, member: string, args: unknown[]): unknown {
@@ -47,16 +55,12 @@ async function answer(line: string): Promise<void> {
     reply = { id, value: await verbs[verb]!(...args as never[]) };
   } catch (error) {
     const { name, message, code } = error as Error & { code?: string };
-    const { reason, phase } = error instanceof BrokenBarrierError ? error : {} as never;
-    reply = { id, error: { name, message, code, reason, phase } };
+    const { reason, phase, party } = error instanceof BrokenBarrierError ? error : {} as never;
+    reply = { id, error: { name, message, code, reason, phase, party } };
   }
-  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(reply) + "\n"));
+  process.stdout.write(JSON.stringify(reply) + "\n");
 }
 
-let rest = "";
-for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-  const lines = (rest + text).split("\n");
-  rest = lines.pop()!;
-  for (const line of lines) answer(line);
-}
-Deno.exit();
+const lines = createInterface({ input: process.stdin });
+lines.on("line", answer);
+process.stdin.on("end", () => process.exit());

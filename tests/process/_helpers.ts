@@ -71,6 +71,7 @@ export interface ToldError {
   code?: string;
   reason?: string;
   phase?: number;
+  party?: string;
 }
 
 /** Thrown where an actor answers with an error. */
@@ -89,6 +90,12 @@ interface Reply {
   error?: ToldError;
 }
 
+/** The command of an actor on Deno. Those of other runtimes are in _runtimes.ts. */
+function actorCommand(): string[] {
+  const path = new URL("_actor.ts", import.meta.url).pathname;
+  return [Deno.execPath(), "run", "-A", "--quiet", "--no-check", path];
+}
+
 /** Another process, which does what it is told: see _actor.ts. At the end of its scope it is killed. */
 export class Actor implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -98,9 +105,13 @@ export class Actor implements AsyncDisposable {
   #lastId = 0;
   stderr = "";
 
-  constructor(scope: AsyncDisposableStack, env: Record<string, string> = {}) {
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-check", new URL("_actor.ts", import.meta.url).pathname],
+  constructor(
+    scope: AsyncDisposableStack,
+    env: Record<string, string> = {},
+    [command, ...args]: string[] = actorCommand(),
+  ) {
+    this.#process = new Deno.Command(command!, {
+      args,
       env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Connection, encodeNumbers } from "../../_process/connection.ts";
 import type { Message } from "../../_process/protocol.ts";
+import { FakeTime } from "../_helpers/fake_time.ts";
 import { temporary, test, turn, until } from "./_helpers.ts";
 
 /** A connection that notes what happens, and its peer. */
@@ -128,4 +129,32 @@ test("Connection tells once that its peer has ended", async (scope) => {
   await until(() => got.ends === 1, "the end");
   connection.close();
   assert(got.ends === 1);
+});
+
+test("Connection.hangUp() has the peer end the connection, which can still write", async (scope) => {
+  const { connection, peer, got } = await connect(scope);
+  // However long the peer takes, here it is not given up.
+  using time = new FakeTime();
+  connection.send({ last: true });
+  let ended = false;
+  const ending = connection.hangUp().then(() => ended = true);
+  const buffer = new Uint8Array(64);
+  let text = "";
+  for (let count; (count = await peer.read(buffer)) !== null;) {
+    text += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  assertEquals([text, ended, got.ends], ['{"last":true}\n', false, 0]);
+  await peer.write(new TextEncoder().encode('{"late":true}\n'));
+  peer.close();
+  await ending;
+  assertEquals([got.messages, got.ends, time.pending], [[], 1, 0]);
+});
+
+test("Connection.hangUp() gives up a peer that does not end the connection in time", async (scope) => {
+  const { connection, got } = await connect(scope);
+  using time = new FakeTime();
+  const ending = connection.hangUp();
+  time.tick(1_000);
+  await ending;
+  assertEquals(got.ends, 1);
 });

@@ -430,7 +430,7 @@ test("ProcessBarrierServer is over once it is disposed, and comes to life by not
   await server[Symbol.asyncDispose]();
 });
 
-test("ProcessBarrierServer[Symbol.asyncDispose]() does not wait for who never reads", async (scope) => {
+test("ProcessBarrierServer[Symbol.asyncDispose]() waits only for a while for who never reads", async (scope) => {
   const server = await listen(scope, { parties: 1 });
   scope.use(await RawClient.connect(server.path, { reads: false }));
   await server[Symbol.asyncDispose]();

@@ -233,5 +233,5 @@ test("connectTo() tries again while the queue of the server is full", async (sco
   controller.abort("enough");
   assertEquals(await given.catch((error) => error), "enough");
   stack.use(await listener.accept());
-  stack.use(await late);
+  stack.adopt(await late, (stream) => stream.close());
 });
