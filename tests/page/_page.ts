@@ -1,0 +1,244 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+// The page of `examples/page/` in a real browser. What is found there is what a visitor finds: controls by their names,
+// results by what is shown.
+
+import { assert, assertEquals } from "@std/assert";
+import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
+import { test, until } from "../_helpers/harness.ts";
+import { serve } from "./_serve.ts";
+
+/** A browser that was found on this machine. */
+interface Found {
+  name: "chrome" | "firefox";
+  path: string;
+}
+
+/** Looks for a browser: the one that the environment names, else the first of these programs. */
+function findBrowser(
+  name: Found["name"],
+  variable: string,
+  programs: string[],
+): Found | string {
+  const named = Deno.env.get(variable);
+  const folders = (Deno.env.get("PATH") ?? "").split(":");
+  const paths = programs.flatMap((program) => folders.map((folder) => `${folder}/${program}`));
+  for (const path of named === undefined ? paths : [named]) {
+    try {
+      if (Deno.statSync(path).isFile) return { name, path };
+    } catch {
+      // It is not there.
+    }
+  }
+  const where = named ?? programs.join(", ");
+  return `no browser: looked for ${where}; ${variable} may name one`;
+}
+
+const chromium = findBrowser("chrome", "CHROMIUM", [
+  "chromium",
+  "chromium-browser",
+  "google-chrome",
+  "google-chrome-stable",
+]);
+const firefox = findBrowser("firefox", "FIREFOX", ["firefox-esr", "firefox"]);
+
+/** How the page stands, as it is shown. */
+export interface Shown {
+  phase: number;
+  standing: string;
+  counts: string;
+  sign: string;
+  gate: string;
+  breakText: string;
+  alert: string;
+  lanes: { name: string; state: string; got: string; progress: number; paused: boolean }[];
+}
+
+/** What a lane has shown as what its party got. */
+export interface Got {
+  name: string;
+  text: string;
+}
+
+/** Reads what is shown. It runs in the page. */
+const READ = `(() => {
+  const text = (element) => element.checkVisibility() ? element.innerText.replace(/\\s+/g, " ").trim() : "";
+  const find = (selector) => text(document.querySelector(selector));
+  return {
+    phase: Number(find("#phase output")),
+    standing: find("#standing"),
+    counts: find("#counts"),
+    sign: find("#sign"),
+    gate: document.querySelector("#board").dataset.gate,
+    breakText: find("#break"),
+    alert: find("[role=alert]"),
+    lanes: [...document.querySelectorAll("#lanes > li")].map((lane) => ({
+      name: text(lane.querySelector(".name")),
+      state: text(lane.querySelector(".state")),
+      got: text(lane.querySelector(".got")),
+      progress: Number(lane.querySelector("[role=progressbar]").ariaValueNow),
+      paused: lane.querySelector("[aria-pressed]").ariaPressed === "true",
+    })),
+  };
+})()`;
+
+/** Notes all that is shown and said, however short. It runs before the page does. */
+const RECORD = `
+  window.got = [];
+  window.said = [];
+  window.signs = [];
+  new MutationObserver((records) => {
+    const seen = new Set(records.map(({ target }) => target));
+    for (const element of seen) {
+      if (element.matches?.(".got")) {
+        const name = element.closest("li")?.dataset.name;
+        window.got.push({ name, text: element.textContent });
+      }
+      if (element.id === "live") window.said.push(element.textContent);
+      if (element.id === "sign") window.signs.push(element.textContent);
+    }
+  }).observe(document, { subtree: true, childList: true });
+`;
+
+/** The page, open in a browser of its own. */
+export class OpenPage {
+  readonly page: Page;
+  readonly errors: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.errors.push(`${error}`));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(message.text());
+    });
+  }
+
+  async shown(): Promise<Shown> {
+    return await this.page.evaluate(READ) as Shown;
+  }
+
+  /** All that the lanes have shown as what their parties got, in this order. */
+  async got(): Promise<Got[]> {
+    return await this.page.evaluate("window.got") as Got[];
+  }
+
+  /** All that a screen reader was told. */
+  async said(): Promise<string[]> {
+    return await this.page.evaluate("window.said") as string[];
+  }
+
+  /** All that was written above the line. */
+  async signs(): Promise<string[]> {
+    return await this.page.evaluate("window.signs") as string[];
+  }
+
+  /** The control of that role and name. */
+  async control(role: string, name: string): Promise<ElementHandle> {
+    const found = await this.page.$$(`::-p-aria([name="${name}"][role="${role}"])`);
+    assertEquals(found.length, 1, `${found.length} controls are a ${role} named ${name}`);
+    return found[0]!;
+  }
+
+  async press(button: string): Promise<void> {
+    await (await this.control("button", button)).click();
+  }
+
+  async choose(name: string, value: string): Promise<void> {
+    await (await this.control("combobox", name)).select(value);
+  }
+
+  /** Waits until what is shown is as it should be, and returns that. */
+  async shows(condition: (shown: Shown) => boolean, what: string): Promise<Shown> {
+    let shown: Shown | undefined;
+    try {
+      await until(async () => condition(shown = await this.shown()), what);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; it shows ${Deno.inspect(shown)}`);
+    }
+    return shown!;
+  }
+
+  /** Pauses a party, and waits until all others wait for it. Returns the phase. */
+  async holdUp(name: string): Promise<Shown> {
+    await this.press(`Pause ${name}`);
+    return await this.shows(
+      ({ standing, lanes }) =>
+        standing === `${lanes.length - 1} of ${lanes.length} arrived, missing ${name}` &&
+        lanes.every((lane) => lane.state === (lane.name === name ? "is paused" : "waits")),
+      `all wait for ${name}`,
+    );
+  }
+
+  /** Waits until `phase` has passed, and checks that its numbers are a permutation over those who are there. */
+  async passes(phase: number, names: string[]): Promise<void> {
+    const pattern = new RegExp(`^number (\\d+) in phase ${phase}(, the last)?$`);
+    const gotIn = (got: Got[]) => got.filter(({ text }) => pattern.test(text));
+    await until(
+      async () => gotIn(await this.got()).length >= names.length,
+      `${names} pass phase ${phase}`,
+    );
+    const got = gotIn(await this.got());
+    assertEquals(got.map(({ name }) => name).toSorted(), names.toSorted());
+    const numbers = got.map(({ text }) => Number(pattern.exec(text)![1]));
+    assertEquals(numbers.toSorted((a, b) => a - b), names.map((_, index) => index));
+    for (const { text } of got) assertEquals(text.includes("number 0 "), text.endsWith("the last"));
+  }
+}
+
+/** What a test says of the page that it opens. */
+export interface Opening {
+  /** What stands in the address behind the question mark. */
+  search?: string;
+  /** Where the page is, if it is not served as usual. */
+  url?: string;
+  width?: number;
+  /** Media features, such as `prefers-color-scheme`. */
+  features?: Record<string, string>;
+}
+
+/** Opens the page. */
+export type Open = (opening?: Opening) => Promise<OpenPage>;
+
+/** A test of the page in a browser: ignored, and the reason in its name, where there is none. */
+export function testPage(
+  title: string,
+  body: (open: Open) => Promise<void>,
+  browser: "chromium" | "firefox" = "chromium",
+): void {
+  const found = browser === "chromium" ? chromium : firefox;
+  const missing = typeof found === "string";
+  test(missing ? `${title} (${found})` : title, async (scope) => {
+    assert(!missing);
+    await body(await opener(scope, found));
+  }, { ignore: missing, deadline: 90_000 });
+}
+
+async function opener(scope: AsyncDisposableStack, found: Found): Promise<Open> {
+  const browser = await launch(found);
+  scope.defer(() => browser.close());
+  let served: string | undefined;
+  return async ({ search = "", url, width = 1_100, features = {} } = {}) => {
+    if (url === undefined) url = served ??= (await serve(scope)).url;
+    const page = await browser.newPage();
+    const open = new OpenPage(page);
+    await page.setViewport({ width, height: 900 });
+    if (found.name === "chrome") {
+      await page.emulateMediaFeatures(
+        Object.entries(features).map(([name, value]) => ({ name, value })),
+      );
+    }
+    await page.evaluateOnNewDocument(RECORD);
+    await page.goto(`${url}?${search}`);
+    return open;
+  };
+}
+
+async function launch({ name, path }: Found): Promise<Browser> {
+  return await puppeteer.launch({
+    browser: name,
+    executablePath: path,
+    headless: true,
+    // In a container, and as root, a browser has no sandbox. It opens nothing but this page.
+    args: name === "chrome" ? ["--no-sandbox", "--disable-gpu"] : [],
+  });
+}
