@@ -4,8 +4,13 @@
 // results by what is shown.
 
 import { assert, assertEquals } from "@std/assert";
-import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
-import { test, until } from "../_helpers/harness.ts";
+import puppeteer, {
+  type Browser,
+  type BrowserContext,
+  type ElementHandle,
+  type Page,
+} from "puppeteer-core";
+import { test, turn, until } from "../_helpers/harness.ts";
 import { serve } from "./_serve.ts";
 
 /** A browser that was found on this machine. */
@@ -199,46 +204,66 @@ export interface Opening {
 /** Opens the page. */
 export type Open = (opening?: Opening) => Promise<OpenPage>;
 
+// The tests of a file share a server and a Chromium: to start them takes longer than most tests. They are started
+// outside of the tests, whose sanitizers would take them for leaks.
+const shared = new AsyncDisposableStack();
+let url: string;
+let sharedBrowser: Browser | undefined;
+
+Deno.test.beforeAll(async () => {
+  if (typeof chromium === "string" && typeof firefox === "string") return;
+  url = (await serve(shared)).url;
+  if (typeof chromium === "string") return;
+  sharedBrowser = await launch(chromium, shared);
+  // What the launch has begun ends with the first page.
+  await (await sharedBrowser.newPage()).close();
+  await turn();
+});
+Deno.test.afterAll(() => shared.disposeAsync());
+
 /** A test of the page in a browser: ignored, and the reason in its name, where there is none. */
 export function testPage(
   title: string,
   body: (open: Open) => Promise<void>,
-  browser: "chromium" | "firefox" = "chromium",
+  name: "chromium" | "firefox" = "chromium",
 ): void {
-  const found = browser === "chromium" ? chromium : firefox;
+  const found = name === "chromium" ? chromium : firefox;
   const missing = typeof found === "string";
   test(missing ? `${title} (${found})` : title, async (scope) => {
     assert(!missing);
-    await body(await opener(scope, found));
+    const browser = name === "chromium" ? sharedBrowser! : await launch(found, scope);
+    // Tests see nothing of each other.
+    const context = await browser.createBrowserContext();
+    scope.defer(() => context.close());
+    await body((opening) => open(context, opening));
   }, { ignore: missing, deadline: 90_000 });
 }
 
-async function opener(scope: AsyncDisposableStack, found: Found): Promise<Open> {
-  const browser = await launch(found);
-  scope.defer(() => browser.close());
-  let served: string | undefined;
-  return async ({ search = "", url, width = 1_100, features = {} } = {}) => {
-    if (url === undefined) url = served ??= (await serve(scope)).url;
-    const page = await browser.newPage();
-    const open = new OpenPage(page);
-    await page.setViewport({ width, height: 900 });
-    if (found.name === "chrome") {
-      await page.emulateMediaFeatures(
-        Object.entries(features).map(([name, value]) => ({ name, value })),
-      );
-    }
-    await page.evaluateOnNewDocument(RECORD);
-    await page.goto(`${url}?${search}`);
-    return open;
-  };
+async function open(
+  context: BrowserContext,
+  { search = "", width = 1_100, features, ...opening }: Opening = {},
+): Promise<OpenPage> {
+  const page = await context.newPage();
+  const opened = new OpenPage(page);
+  await page.setViewport({ width, height: 900 });
+  if (features !== undefined) {
+    await page.emulateMediaFeatures(
+      Object.entries(features).map(([name, value]) => ({ name, value })),
+    );
+  }
+  await page.evaluateOnNewDocument(RECORD);
+  await page.goto(`${opening.url ?? url}?${search}`);
+  return opened;
 }
 
-async function launch({ name, path }: Found): Promise<Browser> {
-  return await puppeteer.launch({
+async function launch({ name, path }: Found, scope: AsyncDisposableStack): Promise<Browser> {
+  const browser = await puppeteer.launch({
     browser: name,
     executablePath: path,
     headless: true,
     // In a container, and as root, a browser has no sandbox. It opens nothing but this page.
     args: name === "chrome" ? ["--no-sandbox", "--disable-gpu"] : [],
   });
+  scope.defer(() => browser.close());
+  return browser;
 }
