@@ -89,20 +89,20 @@ class LockWatch implements Watch {
     const { words } = this.#barrier.memory;
     while (!this.#stop.signal.aborted) {
       const joins = Atomics.load(words, JOINS);
-      await this.#watchNew();
+      if (await this.#watchNew()) continue;
       const idle = this.#forgotten && this.#watched.size === 0;
       if (idle && stopWatching(this.#barrier, joins)) return;
       await Atomics.waitAsync(words, JOINS, joins).value;
     }
   }
 
-  /** Asks for the locks of those who have begun a life and hold its lock. */
-  async #watchNew(): Promise<void> {
+  /** Asks for the locks of those who have begun a life and hold its lock. Returns whether it has to look again at once. */
+  async #watchNew(): Promise<boolean> {
     const { words, id } = this.#barrier.memory;
     for (const lives = Atomics.load(words, LIVES); this.#lives < lives;) {
       this.#unwatched.add(++this.#lives);
     }
-    if (this.#unwatched.size === 0) return;
+    if (this.#unwatched.size === 0) return false;
     // First the seats: a seat is taken when its lock is held, so one whose lock is not held any more is a dead one's.
     const seated = new Set(this.#barrier.seats.joined().map(({ life }) => life));
     const { held = [] } = await webLocks!.query();
@@ -118,6 +118,8 @@ class LockWatch implements Watch {
       const { signal } = this.#stop;
       webLocks!.request(name, { signal }, () => this.#end(life)).catch(() => {});
     }
+    // Who announced itself before, and took a seat and ended while the locks were listed, wakes this watch no more.
+    return this.#barrier.seats.joined().some(({ life }) => this.#unwatched.has(life));
   }
 
   #end(life: number): void {

@@ -12,7 +12,8 @@ interface Locks {
   request(name: string, granted: () => unknown): Promise<unknown>;
 }
 
-test("A watch by locks takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
+/** A barrier for two, of which nobody is the maker. */
+function make(): SharedBarrier {
   const room = roomFor(2);
   const memory = BarrierMemory.initialize(new SharedArrayBuffer(byteLengthFor(room)), 0, room, {
     hasAction: false,
@@ -21,6 +22,32 @@ test("A watch by locks takes nobody for lost who takes a lock and a seat while t
   const words = memory.words as Int32Array<SharedArrayBuffer>;
   const barrier = new SharedBarrier(memory, atomicsParking(words));
   barrier.initialize(2);
+  return barrier;
+}
+
+test("A watch by locks notices who takes a seat and ends while the locks are listed", async (scope) => {
+  const barrier = make();
+  const { words } = barrier.memory;
+  const { locks } = navigator as unknown as { locks: Locks };
+  const original = locks.query.bind(locks);
+  scope.defer(() => void Reflect.deleteProperty(locks, "query"));
+  // A worker has announced its life. It ends, and so frees its lock, before these are listed.
+  locks.query = () => {
+    Reflect.deleteProperty(locks, "query");
+    barrier.seats.join("gone", () => barrier.read(), 1);
+    return original();
+  };
+  Atomics.store(words, LIVES, 1);
+  Atomics.store(words, JOINS, 2);
+  const watch = liveness!.watch(barrier)!;
+  scope.defer(() => watch.close());
+  await until(() => barrier.snapshot.broken, "the end is noticed");
+  assertEquals(barrier.endingOf(0)?.party, "gone");
+});
+
+test("A watch by locks takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
+  const barrier = make();
+  const { words, id } = barrier.memory;
   const { locks } = navigator as unknown as { locks: Locks };
   const original = locks.query.bind(locks);
   scope.defer(() => void Reflect.deleteProperty(locks, "query"));
@@ -32,7 +59,7 @@ test("A watch by locks takes nobody for lost who takes a lock and a seat while t
     Reflect.deleteProperty(locks, "query");
     const list = await original();
     const held = Promise.withResolvers<void>();
-    locks.request(`@rendezvous/barrier ${memory.id} 1`, () => {
+    locks.request(`@rendezvous/barrier ${id} 1`, () => {
       held.resolve();
       return end.promise;
     });
