@@ -11,6 +11,7 @@
 interface NodeProcess {
   getBuiltinModule(name: string): unknown;
   on(event: string, listener: (value: unknown) => void): unknown;
+  prependListener(event: string, listener: (value: unknown) => void): unknown;
   off(event: string, listener: (value: unknown) => void): unknown;
 }
 

@@ -10,7 +10,6 @@
  *     48    MAGIC         tells a barrier from other memory, and which version of this table it follows
  *     49    ROOM          how many parties there is room for
  *     50    FLAGS         HAS_ACTION
- *     51    MAKER_THREAD  the number of the thread that made it, in Node and Bun
  *   52-53   TIMEOUT       the maker's timeout in ms, a 64-bit float
  *   54-57   ID            a random id, never changed
  *     64    HAS_SLEEPERS  whether somebody may be asleep; if not, nobody need be woken
@@ -25,7 +24,7 @@
  *       2     MARK          low 32 bits of the phase in which the party arrived last
  *       3     NAME_LENGTH   in bytes
  *    4-19     NAME          UTF-8
- *      20     LIFE          by which the watch over workers knows its party
+ *      20     LIFE          by which the watch over workers knows its party; written before it is announced
  *
  * STATE, the words of waking and each seat have cache lines of their own: who writes one does not slow down who
  * reads another.
@@ -36,7 +35,6 @@ export const HISTORY_SLOTS = 16;
 const MAGIC = 48;
 const ROOM = 49;
 const FLAGS = 50;
-export const MAKER_THREAD = 51;
 const TIMEOUT = 52;
 const ID = 54;
 const ID_WORDS = 4;

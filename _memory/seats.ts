@@ -78,17 +78,23 @@ export class Seats {
   }
 
   /**
-   * Takes a seat for a party: the one that is kept for its name, or a free one. `read` reads the state.
+   * Takes a seat for a party: the one that is kept for its name, or a free one. `read` reads the state. `announce` is
+   * called before the seat is taken, when `lives` lists its life.
    *
    * @throws {DOMException} `InvalidStateError` if the name is taken or no seat is free.
    */
-  join(name: string | undefined, read: () => State, life: number = 0): Seat {
-    return this.#take(name, JOINING, read, life);
+  join(
+    name: string | undefined,
+    read: () => State,
+    life: number = 0,
+    announce: () => void = () => {},
+  ): Seat {
+    return this.#take(name, JOINING, read, life, announce);
   }
 
   /** Keeps a seat for a party of that name. */
   expect(name: string, read: () => State): Seat {
-    return this.#take(name, EXPECTING, read, 0);
+    return this.#take(name, EXPECTING, read, 0, () => {});
   }
 
   #take(
@@ -96,9 +102,12 @@ export class Seats {
     claim: typeof JOINING | typeof EXPECTING,
     read: () => State,
     life: number,
+    announce: () => void,
   ): Seat {
     const { index, generation } = this.#claim(claim);
     try {
+      this.#words[this.#at(index, SEAT_LIFE)] = life;
+      announce();
       for (;;) {
         const last = this.#finishLast();
         const taken = this.#taken(read());
@@ -115,7 +124,6 @@ export class Seats {
         const name = wish ?? firstFreeName(taken);
         this.#writeName(index, name);
         this.setMark(index, arrivalPhaseOf(state) - 1);
-        this.#words[this.#at(index, SEAT_LIFE)] = life;
         this.#words[this.#at(index, SEAT_GONE_IN)] = NOT_YET;
         const taking = keyOf(index, generation);
         if (Atomics.compareExchange(this.#words, LAST_TAKEN, last, taking) !== last) continue;
@@ -200,6 +208,18 @@ export class Seats {
       });
     }
     return seats;
+  }
+
+  /** The lives of those who have joined, or are about to. */
+  lives(): Set<number> {
+    const lives = new Set<number>();
+    for (let index = 0; index < this.#records; index++) {
+      const status = this.#status(index) & STATUS_MASK;
+      if (status !== JOINING && status !== JOINED) continue;
+      lives.add(this.#words[this.#at(index, SEAT_LIFE)]!);
+    }
+    lives.delete(0);
+    return lives;
   }
 
   /** Gives up a seat: its party has dropped. */

@@ -304,7 +304,7 @@ export class Barrier implements BarrierHandle, Disposable {
     // Who joins in the thread that made the barrier ends with it: nobody need watch.
     const life = here ? NO_LIFE : await liveness!.begin(barrier);
     try {
-      const seat = barrier.seats.join(name, () => barrier.read(), life.life);
+      const seat = barrier.seats.join(name, () => barrier.read(), life.life, life.announce);
       joined.#party = new SharedParty(barrier, seat);
       joined.#life = life;
       return joined;

@@ -2,17 +2,9 @@
 
 import { nodeProcess } from "../_common/platform.ts";
 import { withResolvers } from "../_common/settlement.ts";
-import { JOINS, LIVES } from "../_memory/layout.ts";
+import { LIVES } from "../_memory/layout.ts";
 import type { SharedBarrier } from "../_memory/shared_barrier.ts";
-import {
-  announce,
-  endLife,
-  type Life,
-  type Liveness,
-  newLife,
-  stopWatching,
-  type Watch,
-} from "./liveness.ts";
+import { announce, type Life, type Liveness, type Lives, Watch } from "./liveness.ts";
 
 /*
  * Lives as Web Locks: in Deno and browsers. The worker holds a lock, which is freed when it ends. The maker asks for the
@@ -22,7 +14,7 @@ import {
  */
 
 /** What is used of Web Locks. The types of some platforms lack them. */
-interface Locks {
+interface LockManager {
   request(
     name: string,
     options: { signal?: AbortSignal },
@@ -32,27 +24,20 @@ interface Locks {
 }
 
 /** Those of Node do not cross threads, and are not freed when a worker ends. */
-const webLocks: Locks | undefined = nodeProcess() === undefined
-  ? (globalThis.navigator as { locks?: Locks } | undefined)?.locks
+const webLocks: LockManager | undefined = nodeProcess() === undefined
+  ? (globalThis.navigator as { locks?: LockManager } | undefined)?.locks
   : undefined;
 
 /** Lives as Web Locks, where those can tell. */
 export const locks: Liveness | undefined = webLocks !== undefined && "waitAsync" in Atomics
-  ? { begin, watch: (barrier) => new LockWatch(barrier) }
+  ? { begin, watch: (barrier) => new Watch(barrier, (ended) => new Locks(barrier, ended)) }
   : undefined;
 
 async function begin(barrier: SharedBarrier): Promise<Life> {
   const { words, id } = barrier.memory;
-  const life = newLife(barrier);
+  const life = Atomics.add(words, LIVES, 1) + 1;
   const release = await hold(lockName(id, life));
-  try {
-    announce(barrier);
-  } catch (error) {
-    release();
-    throw error;
-  }
-  Atomics.notify(words, JOINS);
-  return { life, release };
+  return { life, announce: () => announce(barrier), release };
 }
 
 /** Takes a lock, and returns the function that frees it. */
@@ -71,33 +56,26 @@ function lockName(id: string, life: number): string {
   return `@rendezvous/barrier ${id} ${life}`;
 }
 
-class LockWatch implements Watch {
+class Locks implements Lives {
   readonly #barrier: SharedBarrier;
+  readonly #ended: (life: number) => void;
   readonly #stop = new AbortController();
   /** The lives that have begun, and are not known to be over. */
   readonly #unwatched = new Set<number>();
   readonly #watched = new Set<number>();
   #lives = 0;
-  #forgotten = false;
 
-  constructor(barrier: SharedBarrier) {
+  constructor(barrier: SharedBarrier, ended: (life: number) => void) {
     this.#barrier = barrier;
-    this.#watch();
+    this.#ended = ended;
   }
 
-  async #watch(): Promise<void> {
-    const { words } = this.#barrier.memory;
-    while (!this.#stop.signal.aborted) {
-      const joins = Atomics.load(words, JOINS);
-      if (await this.#watchNew()) continue;
-      const idle = this.#forgotten && this.#watched.size === 0;
-      if (idle && stopWatching(this.#barrier, joins)) return;
-      await Atomics.waitAsync(words, JOINS, joins).value;
-    }
+  get size(): number {
+    return this.#watched.size;
   }
 
-  /** Asks for the locks of those who have begun a life and hold its lock. Returns whether it has to look again at once. */
-  async #watchNew(): Promise<boolean> {
+  /** Asks for the locks of those who have begun a life and hold its lock. */
+  async look(): Promise<boolean> {
     const { words, id } = this.#barrier.memory;
     for (const lives = Atomics.load(words, LIVES); this.#lives < lives;) {
       this.#unwatched.add(++this.#lives);
@@ -125,22 +103,10 @@ class LockWatch implements Watch {
   #end(life: number): void {
     this.#unwatched.delete(life);
     this.#watched.delete(life);
-    endLife(this.#barrier, life);
-    if (this.#forgotten) this.#wake();
-  }
-
-  #wake(): void {
-    Atomics.notify(this.#barrier.memory.words, JOINS);
-  }
-
-  forget(): void {
-    this.#forgotten = true;
-    this.#wake();
+    this.#ended(life);
   }
 
   close(): void {
     this.#stop.abort();
-    Atomics.or(this.#barrier.memory.words, JOINS, 1);
-    this.#wake();
   }
 }

@@ -1,43 +1,37 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { nodeModule, nodeProcess } from "../_common/platform.ts";
-import { JOINS, MAKER_THREAD } from "../_memory/layout.ts";
+import { JOINS } from "../_memory/layout.ts";
 import type { SharedBarrier } from "../_memory/shared_barrier.ts";
-import {
-  announce,
-  cannotNotice,
-  endLife,
-  type Life,
-  type Liveness,
-  newLife,
-  stopWatching,
-  type Watch,
-} from "./liveness.ts";
+import { announce, cannotNotice, type Life, type Liveness, type Lives, Watch } from "./liveness.ts";
 
 /*
- * Lives as MessagePorts: in Node and Bun (in Deno such a port does not close). The worker sends one end of a channel to the
- * thread of the maker, whose number is in the memory, and keeps the other. When the worker ends, however, the end at the
- * maker is closed. The message is on its way before the worker takes a seat, and stays so if it dies then (I9).
+ * Lives as MessagePorts: in Node and Bun (in Deno such a port does not close). The life of a party is the number of its
+ * thread, which its seat says. The maker sends one end of a channel there and keeps the other, which closes when the
+ * thread ends, however, or lets go of its end.
+ *
+ * The maker sends, not the worker: what a worker sends just before it ends is lost, together with the port. A port that
+ * is sent to a thread that ends before it reads it closes as well.
+ *
+ * Nobody listens for messages of these ports, so they keep no event loop alive.
  */
 
 /** What is used of node:worker_threads. */
 interface WorkerThreads {
   isMainThread: boolean;
   threadId: number;
-  /** Since Node 20.19 and 22.5. It resolves when the message has been received, which nobody need wait for. */
+  /** Since Node 20.19 and 22.5. It rejects with FAILED if there is no such thread, or it does not listen. */
   postMessageToThread(thread: number, message: unknown, transfer: Transferable[]): Promise<void>;
 }
 
-/** A port that need not keep an event loop alive. */
-type Port = MessagePort & { unref(): void };
+const FAILED = "ERR_WORKER_MESSAGING_FAILED";
 
-/** What the maker is sent, under this key, among messages of others. */
+/** Under this key a thread is sent a port, among messages of others. */
 const KEY = "@rendezvous/barrier";
 
-interface Begun {
+interface Watching {
   /** That of the barrier. */
   readonly id: string;
-  readonly life: number;
   readonly port: MessagePort;
 }
 
@@ -46,51 +40,50 @@ const { isMainThread, threadId, postMessageToThread } = nodeModule<WorkerThreads
 );
 
 /** Lives as MessagePorts, where those can tell. */
-export const ports: Liveness | undefined = postMessageToThread === undefined
-  ? undefined
-  : { begin, watch: (barrier) => isReachable() ? new PortWatch(barrier) : refuseAll(barrier) };
+export const ports: Liveness | undefined = postMessageToThread === undefined ? undefined : {
+  // deno-lint-ignore require-await -- an error is a rejection
+  begin: async (barrier) => begin(barrier),
+  watch: (barrier) =>
+    isReachable() ? new Watch(barrier, (ended) => new Ports(barrier, ended)) : refuseAll(barrier),
+};
 
-/** The ports of the lives in this thread: one that is collected would be closed. */
-const kept = new Set<Port>();
+/** By the ids of their barriers: how many parties are in this thread, and the ports by which it is watched. */
+const joined = new Map<string, { parties: number; ports: Set<MessagePort> }>();
 
-/** The watches in this thread, by the ids of their barriers: one listener serves them all. */
-const watches = new Map<string, PortWatch>();
-
-/** No thread has this number. */
-const NOBODY = -1;
-
-// deno-lint-ignore require-await -- an error is a rejection
-async function begin(barrier: SharedBarrier): Promise<Life> {
-  const { words, id } = barrier.memory;
-  const life = newLife(barrier);
-  const { port1, port2 } = new MessageChannel();
-  const port = port1 as Port;
-  port.unref();
+/** Begins to listen for those who watch this thread. */
+function begin(barrier: SharedBarrier): Life {
+  if (!isReachable()) throw cannotNotice();
+  const { id } = barrier.memory;
+  // The first, as one that throws keeps the message from those behind it.
+  if (joined.size === 0) nodeProcess()!.prependListener("workerMessage", onMessage);
+  const here = joined.get(id) ?? { parties: 0, ports: new Set() };
+  joined.set(id, here);
+  here.parties++;
+  let released = false;
   const release = () => {
-    port.close();
-    kept.delete(port);
+    if (released) return;
+    released = true;
+    if (--here.parties > 0) return;
+    for (const port of here.ports) port.close();
+    joined.delete(id);
+    if (joined.size === 0) nodeProcess()!.off("workerMessage", onMessage);
   };
-  try {
-    if (!send(words[MAKER_THREAD]!, { id, life, port: port2 })) throw cannotNotice();
-    announce(barrier);
-  } catch (error) {
-    release();
-    throw error;
-  }
-  kept.add(port);
-  return { life, release };
+  // No life is 0, that of the main thread neither.
+  return { life: threadId! + 1, announce: () => announce(barrier), release };
 }
 
-/**
- * Sends a port to a thread, and does not wait until it is there: `false` if this thread is cut off from the others. So is
- * a worker of Bun that was not started by node:worker_threads: nothing that it sends leaves it.
- */
-function send(thread: number, begun: Begun): boolean {
-  const { port } = begun;
-  // It fails where the thread of the maker has ended: then nobody is left who would notice anything.
-  postMessageToThread!(thread, { [KEY]: begun }, [port]).catch(() => {});
+function onMessage(message: unknown): void {
+  const watching = Object(message)[KEY] as Watching | undefined;
+  if (watching === undefined) return;
+  const { id, port } = watching;
+  const here = joined.get(id);
+  if (here === undefined) port.close();
+  else here.ports.add(port);
+}
+
+/** Whether a port has left this thread. */
+function hasLeft(port: MessagePort): boolean {
   try {
-    // What has left this thread cannot leave it again.
     structuredClone(port, { transfer: [port] });
     return false;
   } catch {
@@ -100,11 +93,16 @@ function send(thread: number, begun: Begun): boolean {
 
 let reachable: boolean | undefined = isMainThread || undefined;
 
-/** Whether other threads can send something to this one. */
+/**
+ * Whether this thread and the others reach each other. A worker of Bun that was not started by node:worker_threads is cut
+ * off: nothing that it sends leaves it.
+ */
 function isReachable(): boolean {
   if (reachable === undefined) {
     const { port1, port2 } = new MessageChannel();
-    reachable = send(NOBODY, { id: "", life: 0, port: port2 });
+    // No thread has that number.
+    postMessageToThread!(-1, port2, [port2]).catch(() => {});
+    reachable = hasLeft(port2);
     port1.close();
   }
   return reachable;
@@ -115,56 +113,70 @@ function refuseAll({ memory: { words } }: SharedBarrier): undefined {
   Atomics.or(words, JOINS, 1);
 }
 
-function onMessage(message: unknown): void {
-  const begun = Object(message)[KEY] as Begun | undefined;
-  if (begun === undefined) return;
-  const watch = watches.get(begun.id);
-  if (watch === undefined) begun.port.close();
-  else watch.add(begun.life, begun.port as Port);
-}
-
-class PortWatch implements Watch {
+class Ports implements Lives {
   readonly #barrier: SharedBarrier;
-  readonly #open = new Set<Port>();
-  #closed = 0;
-  #forgotten = false;
+  readonly #ended: (life: number) => void;
+  /** The lives that are watched; without a port those who are about to be asked again. */
+  readonly #watched = new Map<number, MessagePort | undefined>();
+  #closed = false;
 
-  constructor(barrier: SharedBarrier) {
+  constructor(barrier: SharedBarrier, ended: (life: number) => void) {
     this.#barrier = barrier;
-    const { words, id } = barrier.memory;
-    words[MAKER_THREAD] = threadId!;
-    if (watches.size === 0) nodeProcess()!.on("workerMessage", onMessage);
-    watches.set(id, this);
+    this.#ended = ended;
   }
 
-  add(life: number, port: Port): void {
-    this.#open.add(port);
-    port.unref();
-    port.addEventListener("close", () => {
-      // Closed by this watch: whoever ends now is no party of this barrier any more.
-      if (!this.#open.delete(port)) return;
-      this.#closed++;
-      endLife(this.#barrier, life);
-      this.#closeIfIdle();
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  look(): boolean {
+    for (const life of this.#barrier.seats.lives()) {
+      // This thread need not be watched: the watch ends with it.
+      if (life !== threadId! + 1 && !this.#watched.has(life)) this.#watch(life, false);
+    }
+    return false;
+  }
+
+  /**
+   * Watches a life.
+   *
+   * @param doubted Whether its thread seemed to have ended. It may live: it has left and joined again, or the main thread
+   *   had not heard of it yet. So it is asked twice, and nobody may have joined in between.
+   */
+  #watch(life: number, doubted: boolean): void {
+    const { words, id } = this.#barrier.memory;
+    const joins = Atomics.load(words, JOINS);
+    const { port1, port2 } = new MessageChannel();
+    this.#watched.set(life, port1);
+    const doubt = () => {
+      if (this.#closed || this.#watched.get(life) !== port1) return;
+      port1.close();
+      if (doubted && Atomics.load(words, JOINS) === joins) {
+        this.#watched.delete(life);
+        this.#ended(life);
+      } else {
+        this.#watched.set(life, undefined);
+        setTimeout(() => this.#ask(life), 0);
+      }
+    };
+    port1.addEventListener("close", doubt);
+    const watching: Watching = { id, port: port2 };
+    postMessageToThread!(life - 1, { [KEY]: watching }, [port2]).catch(({ code }) => {
+      if (code === FAILED) doubt();
     });
   }
 
-  forget(): void {
-    this.#forgotten = true;
-    this.#closeIfIdle();
-  }
-
-  #closeIfIdle(): void {
-    if (this.#forgotten && stopWatching(this.#barrier, 2 * this.#closed)) this.close();
+  /** Watches a life again that seemed to have ended, if it still has a seat. */
+  #ask(life: number): void {
+    if (this.#closed) return;
+    if (this.#barrier.seats.lives().has(life)) return this.#watch(life, true);
+    this.#watched.delete(life);
+    this.#ended(life);
   }
 
   close(): void {
-    const { words, id } = this.#barrier.memory;
-    Atomics.or(words, JOINS, 1);
-    if (watches.delete(id) && watches.size === 0) nodeProcess()!.off("workerMessage", onMessage);
-    for (const port of this.#open) {
-      this.#open.delete(port);
-      port.close();
-    }
+    this.#closed = true;
+    for (const port of this.#watched.values()) port?.close();
+    this.#watched.clear();
   }
 }

@@ -12,15 +12,17 @@ const DEADLINE = 30_000;
 export function ignore(): void {}
 
 /**
- * A test that cannot hang. What it adds to its scope is disposed of on every way out, at the deadline too:
+ * A test that cannot hang. `ignore` tells why it is not possible here. What it adds to its scope is disposed of on every way out, at the deadline too:
  * that must free whoever still waits.
  */
 export function test(
   name: string,
   body: (scope: AsyncDisposableStack) => Promise<void> | void,
-  options: { ignore?: boolean; deadline?: number } = {},
+  options: { ignore?: string | boolean | undefined; deadline?: number } = {},
 ): void {
-  Deno.test({ name, ignore: options.ignore ?? false, fn: () => run(body, options.deadline) });
+  const { ignore, deadline } = options;
+  const title = typeof ignore === "string" ? `${name} (${ignore})` : name;
+  Deno.test({ name: title, ignore: Boolean(ignore), fn: () => run(body, deadline) });
 }
 
 /** The body of a {@linkcode test}. */

@@ -21,6 +21,11 @@ const operations: Record<string, (...args: never[]) => unknown> = {
   async join(handle: BarrierHandle, options: JoinOptions) {
     barrier = await Barrier.join(handle, options);
   },
+  /** Makes a barrier here. */
+  make(parties: number): BarrierHandle {
+    barrier = new Barrier(parties);
+    return { buffer: barrier.buffer, byteOffset: barrier.byteOffset };
+  },
   /** Looks again what is in the memory of its barrier. */
   again() {
     barrier = Barrier.from(barrier.buffer);

@@ -7,6 +7,9 @@ const { process } = globalThis as {
 };
 const nodeThreads = process?.getBuiltinModule?.("node:worker_threads");
 
+/** Whether this is the main thread of a page. */
+export const isPage: boolean = "document" in globalThis;
+
 /** How a worker is started: by which class, and whether it gets its barrier with a message or at once. */
 export type WorkerKind = "Worker" | "node:worker_threads" | "workerData";
 

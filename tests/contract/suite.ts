@@ -95,9 +95,9 @@ export class Suite {
     if (unable) return;
     const { ignored } = this.adapter;
     const title = this.adapter.title(member, behaviour);
-    test(ignored === undefined ? title : `${title} (${ignored})`, (scope) => {
+    test(title, (scope) => {
       return body(async (...args) => scope.use(await this.adapter.make(...args)));
-    }, { ignore: ignored !== undefined });
+    }, { ignore: ignored });
   }
 
   /** Checks all that a BrokenBarrierError says. */

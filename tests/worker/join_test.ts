@@ -1,13 +1,19 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Barrier, type BarrierOptions, type BrokenBarrierError } from "../../barrier.ts";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  Barrier,
+  type BarrierHandle,
+  type BarrierOptions,
+  type BrokenBarrierError,
+} from "../../barrier.ts";
+import { nodeProcess } from "../../_common/platform.ts";
 import { cannotNotice } from "../../_worker/liveness.ts";
 import { locks } from "../../_worker/locks.ts";
 import { failure, test, turn, until } from "../_helpers/harness.ts";
-import { runProgram } from "../_helpers/program.ts";
+import { noPrograms, runProgram } from "../_helpers/program.ts";
 import { Thread } from "../_helpers/thread.ts";
-import { startWorker } from "../_helpers/worker.ts";
+import { isPage, startWorker } from "../_helpers/worker.ts";
 
 const NO_PROGRAM = "data:text/javascript,this is no program";
 
@@ -54,7 +60,7 @@ for (const how of ["close", "throw"] as const) {
       error.message,
       'Phase 0 broke: "victim" is gone (1 of 3 arrived, missing "victim" and 1 without a name)',
     );
-  });
+  }, { ignore: isPage && how === "throw" && "an error ends no worker of a page" });
 }
 
 test("Barrier.join() notices a worker that is terminated, whether it has arrived or not", async (scope) => {
@@ -79,6 +85,43 @@ test("Barrier.join() notices a worker that was terminated while it slept, when i
   // Now it does.
   await isLost(barrier, "blocked", 1);
 });
+
+test("Barrier.join() tells a worker that made the barrier", async (scope) => {
+  const [maker, victim] = [Thread.take(), Thread.take()];
+  scope.defer(async () => {
+    await maker.giveBack();
+    await victim.giveBack();
+  });
+  const barrier = await maker.call<BarrierHandle>("make", 2);
+  await victim.call("join", barrier, { name: "victim" });
+  victim.terminate();
+  const error = await failure(maker.call("waitForAsync", 0)) as BrokenBarrierError;
+  assertEquals([error.reason, error.party], ["lost", "victim"]);
+});
+
+if ("Bun" in globalThis) {
+  test(
+    "Barrier.join() is refused where Bun cuts a worker off, and where such a worker made the barrier",
+    async (scope) => {
+      const [cutOff, other] = [Thread.take("Worker"), Thread.take("node:worker_threads")];
+      scope.defer(async () => {
+        await cutOff.giveBack();
+        await other.giveBack();
+      });
+      const barrier = make(scope, 2);
+      const refusal = await failure(cutOff.call("join", barrier)) as Error;
+      assertEquals(String(refusal), String(cannotNotice()));
+      assertEquals(barrier.missing, []);
+      await cutOff.call("from", barrier);
+      barrier.arrive();
+      assertEquals(await cutOff.call("wait"), 0);
+      const made = await cutOff.call<BarrierHandle>("make", 2);
+      const error = await failure(other.call("join", made)) as Error;
+      assertEquals(error.name, "InvalidStateError");
+      assertStringIncludes(error.message, "Nobody watches this barrier");
+    },
+  );
+}
 
 test("Barrier.join() leaves other barriers alone when a worker ends", async (scope) => {
   const [one, two] = [make(scope, 2), make(scope, 2)];
@@ -166,14 +209,16 @@ for (const how of ["arriveAndDrop", "dispose", "is refused"] as const) {
     assertEquals(during.size, 1);
     if (how === "is refused") {
       await failure(Thread.join(barrier, { name: "a" }));
-      // That of the party stays.
-      await until(async () => (await heldLocks()).difference(before).size === 1, "freed");
-      assertEquals((await heldLocks()).difference(before), during);
+      // That of the party stays. The watch gets the other for a moment, when it is freed.
+      await until(async () => {
+        const held = (await heldLocks()).difference(before);
+        return held.size === 1 && held.isSubsetOf(during);
+      }, "freed");
       return;
     }
     await worker.call(how);
     await until(async () => (await heldLocks()).isDisjointFrom(during), "freed");
-  }, { ignore: locks === undefined });
+  }, { ignore: locks === undefined && "there are no locks" });
 }
 
 test("Barrier.join() takes no living party for lost where 8 warm workers join at once", async (scope) => {
@@ -242,7 +287,8 @@ test("Barrier.expect() frees the others when a worker has a syntax error", async
   const error = await blocked as BrokenBarrierError;
   assertEquals([error.reason, error.party, error.missing], ["lost", "resize", ["resize"]]);
   assertStringIncludes(error.message, 'Phase 0 broke: "resize" ended before it joined');
-  assertStringIncludes(String(error.cause), "SyntaxError");
+  // Not every runtime tells what the error was.
+  assertMatch(String(error.cause), /error/i);
   worker.terminate();
 });
 
@@ -279,8 +325,9 @@ test("Barrier.expect() is for the handle that made the barrier", async (scope) =
 /** Lets go of `barrier`, and waits until it was collected and that was noticed. */
 const COLLECT = `
   async function collect() {
-    const noticed = Promise.withResolvers();
-    const registry = new FinalizationRegistry(noticed.resolve);
+    const noticed = withResolvers();
+    // Kept, or it may be collected itself.
+    globalThis.registry = new FinalizationRegistry(noticed.resolve);
     registry.register(barrier, "collected");
     barrier = undefined;
     let done = false;
@@ -329,7 +376,6 @@ test("Barrier notices deaths though its maker's handle was collected", async () 
       late.terminate();
     };
   `,
-    "--v8-flags=--expose-gc",
   );
   const lines = output.split("\n");
   assertEquals([code, lines[0], lines.slice(1, 5), lines[5]], [
@@ -338,11 +384,13 @@ test("Barrier notices deaths though its maker's handle was collected", async () 
     ["lost a", "lost b", "lost c", "lost d"],
     "InvalidStateError",
   ]);
-});
+}, { ignore: noPrograms });
 
-test("Barrier.join() is refused where the maker's handle was collected and nobody had joined", async () => {
-  const { code, output } = await runProgram(
-    `
+test(
+  "Barrier.join() is refused where the maker's handle was collected and nobody had joined",
+  async () => {
+    const { code, output } = await runProgram(
+      `
     ${COLLECT}
     let barrier = new Barrier(2);
     const place = { buffer: barrier.buffer, byteOffset: barrier.byteOffset };
@@ -356,19 +404,22 @@ test("Barrier.join() is refused where the maker's handle was collected and nobod
       late.terminate();
     };
   `,
-    "--v8-flags=--expose-gc",
-  );
-  assertEquals([code, output], [
-    0,
-    "collected\nNobody watches this barrier: the handle that made it is gone, or its thread cannot watch\n",
-  ]);
-});
+    );
+    assertEquals([code, output], [
+      0,
+      "collected\nNobody watches this barrier: the handle that made it is gone, or its thread cannot watch\n",
+    ]);
+  },
+  { ignore: noPrograms },
+);
 
-test("Barrier with an action, or an expectation, is not collected before it is disposed", async () => {
-  const { code, output } = await runProgram(
-    `
+test(
+  "Barrier with an action, or an expectation, is not collected before it is disposed",
+  async () => {
+    const { code, output } = await runProgram(
+      `
     let calls = 0;
-    const ended = Promise.withResolvers();
+    const ended = withResolvers();
     function make(action) {
       const barrier = new Barrier(1, action && { action });
       if (!action) barrier.expect("a", ended.promise);
@@ -388,13 +439,16 @@ test("Barrier with an action, or an expectation, is not collected before it is d
     const error = await Barrier.from(expecting).waitForAsync(0).catch((error) => error);
     console.log(error.reason, error.party);
   `,
-    "--v8-flags=--expose-gc",
-  );
-  assertEquals([code, output], [0, "passed 1\nlost a\n"]);
-});
+    );
+    assertEquals([code, output], [0, "passed 1\nlost a\n"]);
+  },
+  { ignore: noPrograms },
+);
 
-test("Barrier watches without keeping an event loop alive, and its end lets blocked workers go", async () => {
-  const { code, output } = await runProgram(`
+test(
+  "Barrier watches without keeping an event loop alive, and its end lets blocked workers go",
+  async () => {
+    const { code, output } = await runProgram(`
     const barrier = new Barrier(4);
     barrier.expect("late", new Promise(() => {}));
     const workers = [0, 1].map(() => startWorker(
@@ -409,28 +463,89 @@ test("Barrier watches without keeping an event loop alive, and its end lets bloc
     barrier[Symbol.dispose]();
     console.log("the end");
   `);
-  assertEquals([code, output], [0, "lost party 2\nthe end\n"]);
-});
+    assertEquals([code, output], [0, "lost party 2\nthe end\n"]);
+  },
+  { ignore: noPrograms },
+);
 
-test("Barrier.join() refuses a worker where its end cannot be noticed, and from() still works", async () => {
-  const { code, output } = await runProgram(`
+test(
+  "Barrier.join() refuses a worker where its end cannot be noticed, and from() still works",
+  async () => {
+    const { code, output } = await runProgram(`
     // What the platform has is looked at when the module is loaded.
-    const source = "self.onmessage = async ({ data }) => {" +
-      "Object.defineProperty(navigator, 'locks', { value: undefined });" +
-      "const { Barrier } = await import(data.module);" +
-      "const joined = await Barrier.join(data.barrier).catch(String);" +
-      "self.postMessage([joined, Barrier.from(data.barrier).wait()]); };";
     const barrier = new Barrier(1);
-    const url = "data:text/javascript," + encodeURIComponent(source);
-    const worker = new Worker(url, { type: "module" });
-    worker.postMessage({ barrier, module: MODULE });
+    const worker = startWorker(
+      \`
+      Object.defineProperty(globalThis.navigator ?? {}, "locks", { value: undefined });
+      if (!("Deno" in globalThis)) process.getBuiltinModule = () => ({});
+      const { Barrier } = await import(data.module);
+      const joined = await Barrier.join(data.barrier).catch(String);
+      self.postMessage([joined, Barrier.from(data.barrier).wait()]);
+      \`,
+      { barrier, module: MODULE },
+      "",
+    );
     worker.onmessage = ({ data }) => {
       console.log(data.join());
       worker.terminate();
     };
   `);
-  assertEquals([code, output], [
-    0,
-    `${cannotNotice()},0\n`,
-  ]);
-});
+    assertEquals([code, output], [
+      0,
+      `${cannotNotice()},0\n`,
+    ]);
+  },
+  { ignore: noPrograms },
+);
+
+test(
+  "Barrier.join() leaves no listener in a thread that has left all barriers, and has one before",
+  async () => {
+    const { code, output } = await runProgram(`
+    const count = () => process.listenerCount("workerMessage");
+    const barriers = [new Barrier(2), new Barrier(2)];
+    const worker = startWorker(
+      \`
+      const count = () => process.listenerCount("workerMessage");
+      const counts = [];
+      const handles = [];
+      for (const barrier of data) handles.push(await Barrier.join(barrier));
+      counts.push(count());
+      handles[0].arriveAndDrop();
+      counts.push(count());
+      handles[1].arriveAndDrop();
+      for (const handle of handles) handle[Symbol.dispose]();
+      counts.push(count());
+      self.postMessage(counts.join());
+      \`,
+      barriers,
+    );
+    const { data } = await new Promise((resolve) => worker.onmessage = resolve);
+    console.log(data, count());
+    worker.terminate();
+  `);
+    const one = nodeProcess() === undefined ? 0 : 1;
+    assertEquals([code, output], [0, `${one},${one},0 0\n`]);
+  },
+  { ignore: noPrograms },
+);
+
+// In Deno a worker keeps the program alive that started it.
+if (nodeProcess() !== undefined) {
+  test("Barrier.join() keeps the event loop alive neither of the worker nor of the maker", async () => {
+    const { code, output } = await runProgram(`
+      const join = "globalThis.kept = await Barrier.join(data); self.postMessage('joined'); parentPort.unref();";
+      const barrier = new Barrier(2);
+      startWorker(join, barrier);
+      const error = await barrier.waitForAsync(0).catch((error) => error);
+      console.log(error.reason, error.party);
+      barrier.reset(0);
+      const worker = startWorker(join + "setInterval(() => {}, 1_000)", barrier);
+      await new Promise((resolve) => worker.onmessage = resolve);
+      worker.removeAllListeners("message");
+      worker.unref();
+      console.log(barrier.missing.join());
+    `);
+    assertEquals([code, output], [0, "lost party 0\nparty 0\n"]);
+  });
+}
