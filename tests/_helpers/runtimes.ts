@@ -48,3 +48,31 @@ function findBun(): Runtime {
 }
 
 export const runtimes: readonly Runtime[] = [...[20, 22, 24, 26].map(findNode), findBun()];
+/** A runtime other than Deno, and where it is. */
+export interface Found {
+  readonly name: "Node" | "Bun";
+  readonly path: string;
+  /** Why it cannot be tested here, if it cannot. */
+  readonly missing: string | undefined;
+}
+
+/**
+ * Finds a runtime of at least a version such as "22.18": where an environment variable of its name in capitals says, or
+ * on the PATH.
+ */
+export function find(name: "Node" | "Bun", oldest: string): Found {
+  const path = Deno.env.get(name.toUpperCase()) || name.toLowerCase();
+  return { name, path, missing: whyMissing(name, path, oldest) };
+}
+
+function whyMissing(name: string, path: string, oldest: string): string | undefined {
+  try {
+    const { stdout } = new Deno.Command(path, { args: ["--version"] }).outputSync();
+    const version = new TextDecoder().decode(stdout).trim().replace("v", "");
+    const isNew = version.localeCompare(oldest, "en", { numeric: true }) >= 0;
+    return isNew ? undefined : `${name} ${version} is older than ${oldest}`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return `there is no "${path}": set ${name.toUpperCase()} to the path of ${name}`;
+  }
+}

@@ -516,17 +516,10 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_process/node_platform.ts",
-    from: "    if (this.#accepting === undefined) this.#waiting.push(stream);\n",
-    to: "    if (this.#accepting === undefined) stream.close();\n",
-    test: "tests/process/runtimes_test.ts",
-    filter: "",
-  },
-  {
-    file: "_process/node_platform.ts",
     from: 'if (codeOf(error) === "EACCES") statSync(dirname(path));',
     to: "",
     test: "tests/process/runtimes_test.ts",
-    filter: "same codes",
+    filter: "same errors",
   },
   {
     file: "_process/node_platform.ts",
@@ -547,7 +540,7 @@ export const mutations: readonly Mutation[] = [
     from: "  return say === undefined ? cause : Object.assign(",
     to: "  return say !== undefined ? cause : Object.assign(",
     test: "tests/process/runtimes_test.ts",
-    filter: "same codes",
+    filter: "same errors",
   },
   {
     file: "_process/coordinator.ts",

@@ -2,6 +2,8 @@
 
 /** The runtimes that processes run on, and programs for them: bundles, as none but Deno runs this source as it is. */
 
+import { find, type Found } from "../_helpers/runtimes.ts";
+
 /** A runtime. */
 export interface Runtime {
   readonly name: "Deno" | "Node" | "Bun";
@@ -11,30 +13,12 @@ export interface Runtime {
   command(program: string): string[];
 }
 
-const OLDEST_NODE = 20;
-
 const here = new URL(".", import.meta.url).pathname;
 const directory = await Deno.makeTempDir({ prefix: "rendezvous-programs-" });
 
-/** Finds a runtime: where an environment variable of its name in capitals says, or on the PATH. */
-function find(name: "Node" | "Bun"): Runtime {
-  const path = Deno.env.get(name.toUpperCase()) || name.toLowerCase();
-  return {
-    name,
-    missing: whyMissing(name, path),
-    command: (program) => [path, `${directory}/${program}.mjs`],
-  };
-}
-
-function whyMissing(name: string, path: string): string | undefined {
-  try {
-    const { stdout } = new Deno.Command(path, { args: ["--version"] }).outputSync();
-    const version = new TextDecoder().decode(stdout).trim().replace("v", "");
-    if (name === "Node" && !(parseInt(version) >= OLDEST_NODE)) return `Node ${version} is too old`;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return `there is no "${path}": set ${name.toUpperCase()} to the path of ${name}`;
-  }
+/** A runtime that runs bundles. */
+function bundled({ name, path, missing }: Found): Runtime {
+  return { name, missing, command: (program) => [path, `${directory}/${program}.mjs`] };
 }
 
 /** All runtimes. */
@@ -46,8 +30,8 @@ export const runtimes: Runtime[] = [
       return [Deno.execPath(), "run", "-A", "--quiet", "--no-check", `${here}${program}.ts`];
     },
   },
-  find("Node"),
-  find("Bun"),
+  bundled(find("Node", "20")),
+  bundled(find("Bun", "1")),
 ];
 
 export const [deno, node, bun] = runtimes as [Runtime, Runtime, Runtime];

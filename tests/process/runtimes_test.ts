@@ -3,7 +3,18 @@
 // Processes on Deno, Node and Bun, each with itself and with the others.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { Actor, ActorError, exists, namesIn, temporary, test, until, within } from "./_helpers.ts";
+import {
+  Actor,
+  ActorError,
+  exists,
+  join,
+  namesIn,
+  temporary,
+  test,
+  turn,
+  until,
+  within,
+} from "./_helpers.ts";
 import { bun, deno, node, type Runtime, runtimes } from "./_runtimes.ts";
 
 type Scope = AsyncDisposableStack;
@@ -209,29 +220,48 @@ testOn(
   },
 );
 
-each("ProcessBarrier has errors with the same codes", async (scope, runtime) => {
+each("ProcessBarrierServer lets in all that connect while it is busy", async (scope, runtime) => {
+  const server = start(scope, runtime);
+  const path = await server.do<string>("listen", { parties: 50 });
+  await server.stop();
+  const connecting = Array.from({ length: 50 }, () => join(scope, path));
+  await turn();
+  server.kill("SIGCONT");
+  const parties = await Promise.all(connecting);
+  const numbers = await Promise.all(parties.map((party) => party.wait()));
+  assertEquals(numbers.sort((a, b) => a - b), [...parties.keys()]);
+});
+
+each("ProcessBarrier has the same errors everywhere", async (scope, runtime) => {
   const directory = await temporary(scope);
   const path = `${directory}/socket`;
   const actor = start(scope, runtime);
-  const listen = async (path: string) =>
-    (await told(actor.do("listen", { parties: 1, path }))).code;
-  const connect = async (path: string) => (await told(actor.do("connect", path))).code;
-  assertEquals(await connect(path), "ENOENT");
+  const listen = async (path: string, code: string, message: string) => {
+    const error = await told(actor.do("listen", { parties: 1, path }));
+    assertEquals([error.code, error.message], [code, `${message} ${JSON.stringify(path)}`]);
+  };
+  const connect = async (path: string, code: string, message: string) => {
+    const error = await told(actor.do("connect", path));
+    assertEquals([error.name, error.code], ["Error", code]);
+    assert(error.message.includes(message), error.message);
+  };
+  await connect(path, "ENOENT", "No server listens at");
   await leaveStale(path);
-  assertEquals(await connect(path), "ECONNREFUSED");
+  await connect(path, "ECONNREFUSED", ": it has ended");
   await actor.do("listen", { parties: 1, path });
-  assertEquals(await listen(path), "EADDRINUSE");
+  await listen(path, "EADDRINUSE", "Another server listens at");
   await Deno.writeTextFile(`${directory}/file`, "mine");
-  assertEquals(await listen(`${directory}/file`), "EEXIST");
-  assertEquals(await listen(`${directory}/none/socket`), "ENOENT");
+  await listen(`${directory}/file`, "EEXIST", "There is something else than a socket at");
+  const none = `${directory}/none/socket`;
+  await listen(none, "ENOENT", "There is no such directory for a socket at");
   using listener = Deno.listen({ transport: "unix", path: `${directory}/deaf` });
-  const connecting = connect(`${directory}/deaf`);
+  const connecting = connect(`${directory}/deaf`, "ECONNRESET", "hung up before it answered");
   (await listener.accept()).close();
-  assertEquals(await connecting, "ECONNRESET");
-  const speaking = connect(`${directory}/deaf`);
+  await connecting;
+  const speaking = connect(`${directory}/deaf`, "EPROTO", "is not a barrier server");
   using conn = await listener.accept();
   await conn.write(new TextEncoder().encode("220 smtp.example.org ESMTP\r\n"));
-  assertEquals(await speaking, "EPROTO");
+  await speaking;
 });
 
 each(
