@@ -2,22 +2,30 @@
 // deno-lint-ignore-file no-console
 
 /**
- * Processes each work for a random time, reach the barrier, wait for each other, and go on together. Run it:
+ * Processes each work for a random time, reach the barrier, wait for each other, and go on together. Run it on Deno, Node
+ * (from 22.18) or Bun:
  *
  *     deno run -A process_demo.ts --help
+ *     node process_demo.ts --help
+ *     bun process_demo.ts --help
  *
- * It runs itself once more for each process, as `process_demo.ts party TASK`, with no permission but to reach the
+ * It runs itself once more for each process, as `process_demo.ts party TASK`, in Deno with no permission but to reach the
  * barrier. The parties print what they do. What the timeline needs they tell in lines of JSON on stderr.
  *
- * It imports nothing but this library and what the runtime brings along, so that nothing is downloaded.
+ * It imports nothing but this library and what every runtime brings along, so that nothing is downloaded. Node runs it as
+ * it is: so there is no `using` here, which Node 22 does not know, and no syntax but types that Node could not just leave
+ * out.
  *
  * @module
  */
 
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import process from "node:process";
 import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ProcessBarrier, ProcessBarrierServer } from "./process_barrier.ts";
 
@@ -38,6 +46,12 @@ interface Event {
   why?: string | undefined;
 }
 
+/** The process of a party. */
+interface Child {
+  running: ChildProcess;
+  ended: Promise<{ code: number | null; signal: string | null }>;
+}
+
 interface Options {
   processes: number;
   phases: number;
@@ -46,7 +60,7 @@ interface Options {
   timeline: boolean;
 }
 
-const HELP = `Usage: deno run -A process_demo.ts [options]
+const HELP = `Usage: process_demo.ts [options]
 
 Processes work for a random time, meet at a barrier, and go on together.
 
@@ -71,17 +85,16 @@ const LEGEND = {
 /** What lasts until the next event. The others are marks. */
 const FILLS = new Set<Event["what"]>(["works", "reached"]);
 
-if (import.meta.main) {
-  const [role, task] = Deno.args;
-  Deno.exitCode = role === "party" ? await takePart(JSON.parse(task!)) : await main(Deno.args);
-}
+const args = process.argv.slice(2);
+process.exitCode = args[0] === "party" ? await takePart(JSON.parse(args[1]!)) : await main(args);
 
 /** One party, in a process of its own. Returns its exit status. */
 async function takePart({ path, party, work, doomed }: Task): Promise<number> {
   const name = nameOf(party);
+  let barrier: ProcessBarrier | undefined;
   try {
     // However many start at the same time: it waits for its turn.
-    await using barrier = await ProcessBarrier.connect(path, { name, connectTimeout: Infinity });
+    barrier = await ProcessBarrier.connect(path, { name, connectTimeout: Infinity });
     for (const ms of work) {
       console.log(`${name} is working for ${(ms / 1_000).toFixed(2)} seconds.`);
       tell("works");
@@ -98,6 +111,8 @@ async function takePart({ path, party, work, doomed }: Task): Promise<number> {
   } catch (error) {
     tell("stopped", (error as Error).message);
     return 1;
+  } finally {
+    await barrier?.[Symbol.asyncDispose]();
   }
 }
 
@@ -127,44 +142,61 @@ async function main(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { processes, phases, kill, timeline } = options;
-
   // The listeners for signals come first and go last: so a signal leaves nothing behind at any moment.
-  await using scope = new AsyncDisposableStack();
-  const children: Deno.ChildProcess[] = [];
+  const children: Child[] = [];
   let interrupted = 0;
-  for (const [signal, status] of SIGNALS) {
+  const listeners = SIGNALS.map(([signal, status]) => {
     const interrupt = () => {
       interrupted ||= status;
       children.forEach(stop);
     };
-    Deno.addSignalListener(signal, interrupt);
-    scope.defer(() => Deno.removeSignalListener(signal, interrupt));
+    process.on(signal, interrupt);
+    return () => process.off(signal, interrupt);
+  });
+  try {
+    const histories = await meet(options, children, () => interrupted > 0);
+    if (interrupted) return interrupted;
+    if (options.timeline) console.log(`\n${draw(histories, terminalWidth())}`);
+    return report(histories);
+  } finally {
+    for (const remove of listeners) remove();
   }
-  const server = scope.use(await ProcessBarrierServer.listen({ parties: processes }));
-  scope.defer(() => children.forEach(stop));
-  for (let party = 0; party < processes && !interrupted; party++) {
-    const work = Array.from({ length: phases }, (_, phase) => workTime(options.seed, party, phase));
-    const child = spawn({ path: server.path, party, work, doomed: party === kill });
-    server.expect(nameOf(party), child.status);
-    children.push(child);
-    await delay(0); // Lets in who is ready, and signals.
-  }
-  const killLast = async (child: Deno.ChildProcess) => {
+}
+
+/** Starts the parties, and returns what each went through. */
+async function meet(
+  { processes, phases, seed, kill }: Options,
+  children: Child[],
+  isInterrupted: () => boolean,
+): Promise<Event[][]> {
+  const server = await ProcessBarrierServer.listen({ parties: processes });
+  const killLast = async (child: Child) => {
     while (server.arrived < processes - 1 && !server.broken) await delay(5);
     stop(child);
   };
-  const histories = await Promise.all(
-    children.map((child, party) =>
-      follow(child, ({ what, why }) => {
+  const histories: Promise<Event[]>[] = [];
+  try {
+    for (let party = 0; party < processes && !isInterrupted(); party++) {
+      const work = Array.from({ length: phases }, (_, phase) => workTime(seed, party, phase));
+      const child = start({ path: server.path, party, work, doomed: party === kill });
+      server.expect(nameOf(party), child.ended);
+      children.push(child);
+      // At once: of a child that ends before, Node throws away what it said.
+      const history = follow(child, ({ what, why }) => {
         if (what === "works" && party === kill) killLast(child);
-        if (what === "stopped" && !interrupted) console.error(`${nameOf(party)} stopped: ${why}`);
-      })
-    ),
-  );
-  if (interrupted) return interrupted;
-  if (timeline) console.log(`\n${draw(histories, terminalWidth())}`);
-  return report(histories);
+        if (what === "stopped" && !isInterrupted()) {
+          console.error(`${nameOf(party)} stopped: ${why}`);
+        }
+      });
+      history.catch(() => {}); // Told below.
+      histories.push(history);
+      await delay(0); // Lets in who is ready, and signals.
+    }
+    return await Promise.all(histories);
+  } finally {
+    children.forEach(stop);
+    await server[Symbol.asyncDispose]();
+  }
 }
 
 /** Reads the options; nothing if help is wanted. */
@@ -203,34 +235,36 @@ function workTime(seed: number, party: number, phase: number): number {
   return 100 + 10 * (random % 91);
 }
 
-function spawn(task: Task): Deno.ChildProcess {
-  const directory = task.path.slice(0, task.path.lastIndexOf("/"));
-  const permissions = [
-    `--allow-read=${directory}`,
-    `--allow-write=${directory}`,
-    `--allow-net=unix:${task.path}`,
-  ];
-  const program = [import.meta.filename!, "party", JSON.stringify(task)];
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...permissions, ...program],
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "piped",
-  }).spawn();
+/** Starts a party. */
+function start(task: Task): Child {
+  const program = [fileURLToPath(import.meta.url), "party", JSON.stringify(task)];
+  const stdio = ["ignore", "inherit", "pipe"] as const;
+  const running = spawn(process.execPath, [...flags(task.path), ...program], { stdio: [...stdio] });
+  const ended = once(running, "exit").then(([code, signal]) => ({ code, signal }));
+  return { running, ended };
 }
 
-function stop(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended already.
-  }
+/** What the runtime of a party is started with. */
+function flags(path: string): string[] {
+  if (!("Deno" in globalThis)) return process.execArgv;
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  return [
+    ...["run", "--quiet", "--no-prompt"],
+    ...[`--allow-read=${directory}`, `--allow-write=${directory}`, `--allow-net=unix:${path}`],
+  ];
+}
+
+function stop({ running }: Child): void {
+  running.kill("SIGKILL");
 }
 
 /** Follows a party to its end, and returns what it went through. */
-async function follow(child: Deno.ChildProcess, onEvent: (event: Event) => void): Promise<Event[]> {
+async function follow(
+  { running, ended }: Child,
+  onEvent: (event: Event) => void,
+): Promise<Event[]> {
   const history: Event[] = [];
-  for await (const line of createInterface({ input: Readable.fromWeb(child.stderr) })) {
+  for await (const line of createInterface({ input: running.stderr! })) {
     if (line.startsWith('{"what":')) {
       const event: Event = JSON.parse(line);
       history.push(event);
@@ -239,8 +273,8 @@ async function follow(child: Deno.ChildProcess, onEvent: (event: Event) => void)
       console.error(line);
     }
   }
-  const { success, signal } = await child.status;
-  const isKnown = success || history.at(-1)?.what === "stopped";
+  const { code, signal } = await ended;
+  const isKnown = code === 0 || history.at(-1)?.what === "stopped";
   if (signal !== null || !isKnown) history.push({ what: signal ? "killed" : "failed", at: now() });
   return history;
 }
@@ -260,8 +294,7 @@ function report(histories: Event[][]): number {
 
 /** In columns: what the environment says, else what the terminal says. */
 function terminalWidth(): number {
-  const terminal = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 0;
-  return Number(Deno.env.get("COLUMNS")) || terminal || 80;
+  return Number(process.env.COLUMNS) || process.stdout.columns || 80;
 }
 
 /** Draws a row for each process: what it did from the first event to the last. */

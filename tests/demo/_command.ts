@@ -15,8 +15,12 @@ export class Command {
   readonly #process: Deno.ChildProcess;
   readonly #ending: Promise<Ending>;
 
-  constructor(scope: AsyncDisposableStack, args: string[], env: Record<string, string>) {
-    this.#process = new Deno.Command(Deno.execPath(), {
+  constructor(
+    scope: AsyncDisposableStack,
+    [path, ...args]: string[],
+    env: Record<string, string>,
+  ) {
+    this.#process = new Deno.Command(path!, {
       args,
       env: { NO_COLOR: "1", COLUMNS: "", ...env },
       stdin: "null",

@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test, until } from "../_helpers/harness.ts";
+import { find } from "../_helpers/runtimes.ts";
 import { Command, type Ending, process, processesOf } from "./_command.ts";
 
 type Scope = AsyncDisposableStack;
@@ -16,11 +17,41 @@ interface Run {
   directory: string;
 }
 
+/** What the command runs on. */
+interface Runtime {
+  name: string;
+  command: string[];
+  missing?: string | undefined;
+}
+
+const DENO: Runtime = { name: "Deno", command: [Deno.execPath(), "run", "-A", "--quiet"] };
+
+const runtimes: Runtime[] = [
+  DENO,
+  ...[find("Node", "22.18"), find("Bun", "1")].map(
+    ({ name, path, missing }) => ({ name, command: [path], missing }),
+  ),
+];
+
+/** A test for each runtime. */
+function each(behaviour: string, body: (scope: Scope, runtime: Runtime) => Promise<void>): void {
+  for (const runtime of runtimes) {
+    const { name, missing } = runtime;
+    const why = missing === undefined ? "" : ` (ignored: ${missing})`;
+    test(`process_demo.ts ${behaviour} [${name}]${why}`, (scope) => body(scope, runtime), {
+      ignore: missing !== undefined,
+    });
+  }
+}
+
 async function start(
   scope: Scope,
   args: string[],
-  env: Record<string, string> = {},
-  flags: string[] = [],
+  { env = {}, flags = [], runtime = DENO }: {
+    env?: Record<string, string>;
+    flags?: string[];
+    runtime?: Runtime;
+  } = {},
 ): Promise<Run> {
   const directory = await Deno.makeTempDir({ prefix: "demo-test-" });
   scope.defer(() => Deno.remove(directory, { recursive: true }));
@@ -28,7 +59,7 @@ async function start(
   scope.defer(async () => {
     for (const pid of await processesOf(directory)) Deno.kill(pid, "SIGKILL");
   });
-  const command = ["run", "-A", "--quiet", ...flags, DEMO, ...args];
+  const command = [...runtime.command, ...flags, DEMO, ...args];
   return { command: new Command(scope, command, { TMPDIR: directory, ...env }), directory };
 }
 
@@ -42,6 +73,10 @@ async function finish({ command, directory }: Run): Promise<Ending> {
 
 async function demo(scope: Scope, ...args: string[]): Promise<Ending> {
   return await finish(await start(scope, args));
+}
+
+async function demoOn(runtime: Runtime, scope: Scope, ...args: string[]): Promise<Ending> {
+  return await finish(await start(scope, args, { runtime }));
 }
 
 type What = "works" | "reached" | "passed";
@@ -116,8 +151,8 @@ function checkTimeline(rest: string[], processes: number, width = 80): void {
   assert(rest.some((line) => /^ +0 .*\d+\.\d\d s$/.test(line)), "there is no axis");
 }
 
-test("process_demo.ts has its processes meet, and draws their timeline", async (scope) => {
-  const { code, stdout, stderr } = await demo(scope);
+each("has its processes meet, and draws their timeline", async (scope, runtime) => {
+  const { code, stdout, stderr } = await demoOn(runtime, scope);
   assertEquals([code, stderr], [0, []]);
   const { said, rest } = read(stdout);
   checkRun(said, 4, 1);
@@ -152,17 +187,17 @@ test("process_demo.ts --no-timeline draws none", async (scope) => {
   assertEquals(rest, []);
 });
 
-test("process_demo.ts draws a timeline of many processes", async (scope) => {
-  const { code, stdout } = await demo(scope, "--processes", "12", "--phases", "2");
+each("draws a timeline of many processes", async (scope, runtime) => {
+  const { code, stdout } = await demoOn(runtime, scope, "--processes", "12", "--phases", "2");
   assertEquals(code, 0);
   const { said, rest } = read(stdout);
   checkRun(said, 12, 2);
   checkTimeline(rest, 12);
 });
 
-test("process_demo.ts wraps its legend where the terminal is narrow", async (scope) => {
+each("wraps its legend where the terminal is narrow", async (scope, runtime) => {
   const args = ["--processes", "3", "--kill", "1"];
-  const { stdout } = await finish(await start(scope, args, { COLUMNS: "32" }));
+  const { stdout } = await finish(await start(scope, args, { env: { COLUMNS: "32" }, runtime }));
   const { rest } = read(stdout);
   checkTimeline(rest, 3, 32);
   assertEquals(rest.slice(-3), ["█ works  ░ waits", "× is told that it broke", "✗ is killed"]);
@@ -172,50 +207,59 @@ test("process_demo.ts downloads nothing", async (scope) => {
   const cache = await Deno.makeTempDir({ prefix: "demo-test-" });
   scope.defer(() => Deno.remove(cache, { recursive: true }));
   // With --cached-only it fails if it wants anything that is not there.
-  const run = await start(scope, ["--help"], { DENO_DIR: cache }, ["--cached-only"]);
+  const run = await start(scope, ["--help"], {
+    env: { DENO_DIR: cache },
+    flags: ["--cached-only"],
+  });
   const { code, stderr } = await finish(run);
   assertEquals([code, stderr], [0, []]);
 });
 
 for (const [processes, victim, phases] of [[4, 1, 1], [2, 0, 3]] as const) {
-  test(`process_demo.ts --kill ${victim} of ${processes} fails the others, and names it`, async (scope) => {
-    const { code, stdout, stderr } = await demo(
-      scope,
-      ...["--processes", `${processes}`, "--kill", `${victim}`, "--phases", `${phases}`],
-    );
-    assertEquals(code, 1);
-    const { said, rest } = read(stdout);
-    const others = [...Array(processes).keys()].filter((process) => process !== victim);
-    const whoDid = (what: What) =>
-      said.filter((line) => line.what === what).map(({ process }) => process).sort();
-    assertEquals(whoDid("works"), [...Array(processes).keys()]);
-    assertEquals(whoDid("reached"), others);
-    assertEquals(whoDid("passed"), []);
-    const gone = `"Process ${victim}" is gone`;
-    const counts = `${others.length} of ${processes} arrived, missing "Process ${victim}"`;
-    assertEquals(
-      stderr.slice(0, -1).toSorted(),
-      others.map((other) => `Process ${other} stopped: Phase 0 broke: ${gone} (${counts})`),
-    );
-    const told = `Told: ${others.length} of ${others.length} others.`;
-    assertEquals(stderr.at(-1), `Lost: Process ${victim}. ${told}`);
-    checkTimeline(rest, processes);
-    for (const row of rest.filter((line) => ROW.test(line))) {
-      assertEquals(row.endsWith("✗"), row.startsWith(`Process ${victim} `), row);
-    }
-  });
+  each(
+    `--kill ${victim} of ${processes} fails the others, and names it`,
+    async (scope, runtime) => {
+      const { code, stdout, stderr } = await demoOn(
+        runtime,
+        scope,
+        ...["--processes", `${processes}`, "--kill", `${victim}`, "--phases", `${phases}`],
+      );
+      assertEquals(code, 1);
+      const { said, rest } = read(stdout);
+      const others = [...Array(processes).keys()].filter((process) => process !== victim);
+      const whoDid = (what: What) =>
+        said.filter((line) => line.what === what).map(({ process }) => process).sort();
+      assertEquals(whoDid("works"), [...Array(processes).keys()]);
+      assertEquals(whoDid("reached"), others);
+      assertEquals(whoDid("passed"), []);
+      const gone = `"Process ${victim}" is gone`;
+      const counts = `${others.length} of ${processes} arrived, missing "Process ${victim}"`;
+      assertEquals(
+        stderr.slice(0, -1).toSorted(),
+        others.map((other) => `Process ${other} stopped: Phase 0 broke: ${gone} (${counts})`),
+      );
+      const told = `Told: ${others.length} of ${others.length} others.`;
+      assertEquals(stderr.at(-1), `Lost: Process ${victim}. ${told}`);
+      checkTimeline(rest, processes);
+      for (const row of rest.filter((line) => ROW.test(line))) {
+        assertEquals(row.endsWith("✗"), row.startsWith(`Process ${victim} `), row);
+      }
+    },
+  );
 }
 
-test("process_demo.ts --kill of the only process fails, and says so", async (scope) => {
-  const { code, stdout, stderr } = await demo(scope, "-n", "1", "--kill", "0", "--no-timeline");
+each("--kill of the only process fails, and says so", async (scope, runtime) => {
+  const args = ["-n", "1", "--kill", "0", "--no-timeline"];
+  const { code, stdout, stderr } = await demoOn(runtime, scope, ...args);
   assertEquals(code, 1);
   assertEquals(read(stdout).said.map(({ what }) => what), ["works"]);
   assertEquals(stderr, ["Lost: Process 0. There is nobody to tell."]);
 });
 
-test("process_demo.ts has a process that dies at its start free the others", async (scope) => {
+each("has a process that dies at its start free the others", async (scope, runtime) => {
   // So many phases that it cannot get done before.
-  const run = await start(scope, ["--processes", "3", "--phases", "1000", "--no-timeline"]);
+  const args = ["--processes", "3", "--phases", "1000", "--no-timeline"];
+  const run = await start(scope, args, { runtime });
   Deno.kill(await process(run.directory, '"party":1,'), "SIGKILL");
   const { code, stderr } = await finish(run);
   assertEquals(code, 1);
@@ -254,8 +298,14 @@ test("process_demo.ts refuses bad options, and starts nothing", async (scope) =>
   }
 });
 
-test("process_demo.ts --help shows all options", async (scope) => {
-  const { code, stdout, stderr } = await demo(scope, "--help");
+each("refuses a bad option with status 2", async (scope, runtime) => {
+  const { code, stdout, stderr } = await demoOn(runtime, scope, "--unknown");
+  assertEquals([code, stdout], [2, []]);
+  assertMatch(stderr[0] ?? "", /^error: .*unknown/);
+});
+
+each("--help shows all options", async (scope, runtime) => {
+  const { code, stdout, stderr } = await demoOn(runtime, scope, "--help");
   assertEquals([code, stderr], [0, []]);
   const text = stdout.join("\n");
   for (const option of ["processes", "phases", "seed", "kill", "no-timeline", "help"]) {
@@ -296,8 +346,8 @@ function count({ stdout }: Command, what: What): number {
 }
 
 for (const [moment, signal, status, come] of moments) {
-  test(`process_demo.ts ends at ${signal} ${moment}, and leaves nothing`, async (scope) => {
-    const run = await start(scope, MANY);
+  each(`ends at ${signal} ${moment}, and leaves nothing`, async (scope, runtime) => {
+    const run = await start(scope, MANY, { runtime });
     await come(run);
     run.command.kill(signal);
     const { code, stdout, stderr } = await finish(run);
