@@ -9,6 +9,7 @@ import {
   exists,
   join,
   namesIn,
+  RawClient,
   temporary,
   test,
   turn,
@@ -230,6 +231,35 @@ each("ProcessBarrierServer lets in all that connect while it is busy", async (sc
   const parties = await Promise.all(connecting);
   const numbers = await Promise.all(parties.map((party) => party.wait()));
   assertEquals(numbers.sort((a, b) => a - b), [...parties.keys()]);
+});
+
+each("ProcessBarrierServer survives what strangers send", async (scope, runtime) => {
+  const server = start(scope, runtime);
+  const path = await server.do<string>("listen", { parties: 1 });
+  const lines = ["", "\n", "{\n", "[1,\n", "GET / HTTP/1.1\r\n\r\n", "x".repeat(20_000)];
+  for (const line of [...lines, "\0".repeat(100_000) + "\n"]) {
+    await using stranger = await RawClient.connect(path);
+    await stranger.send(line);
+    // One whose line has not ended is waited for.
+    if (!line.endsWith("\n") && line.length < 20_000) stranger.close();
+    await stranger.ended();
+  }
+  const party = await join(scope, path);
+  assertEquals(await party.wait(), 0);
+});
+
+each("ProcessBarrierServer loses a party that never reads its answers", async (scope, runtime) => {
+  const server = start(scope, runtime);
+  const path = await server.do<string>("listen", { parties: 2 });
+  const deaf = scope.use(await RawClient.connect(path, { reads: false }));
+  const lost = told(server.do("server", "waitFor", 0));
+  let isLost = false;
+  lost.then(() => isLost = true);
+  await deaf.send('{"id":1,"do":"join","version":2,"name":"deaf"}\n');
+  const flood = '{"id":2,"do":"status"}\n'.repeat(1_000);
+  while (!isLost) await Promise.race([deaf.send(flood), lost]);
+  const { reason, party } = await lost;
+  assertEquals([reason, party], ["lost", "deaf"]);
 });
 
 each("ProcessBarrier has the same errors everywhere", async (scope, runtime) => {
