@@ -4,7 +4,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test, until } from "../_helpers/harness.ts";
-import { find } from "../_helpers/runtimes.ts";
+import { bun, findNode } from "../_helpers/programs.ts";
 import { Command, type Ending, process, processesOf } from "./_command.ts";
 
 type Scope = AsyncDisposableStack;
@@ -28,8 +28,8 @@ const DENO: Runtime = { name: "Deno", command: [Deno.execPath(), "run", "-A", "-
 
 const runtimes: Runtime[] = [
   DENO,
-  ...[find("Node", "22.18"), find("Bun", "1")].map(
-    ({ name, path, missing }) => ({ name, command: [path], missing }),
+  ...[findNode("22.18"), bun].map(
+    ({ name, path, missing }) => ({ name, command: [path!], missing }),
   ),
 ];
 

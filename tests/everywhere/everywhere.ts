@@ -4,10 +4,10 @@
 /**
  * Runs the tests of `AsyncBarrier` and `Barrier` in every runtime that is found, and prints what works where.
  *
- *     deno task everywhere [--install] [--bench] [part of a name …]
+ *     deno task everywhere [--bench] [part of a name …]
  *
- * `--install` installs Node and Bun from the npm registry, in a cache. `--bench` measures instead. With `EVERYWHERE_ALL=1` a runtime that is not found
- * is a failure, and so is a table in the README that says something else.
+ * `--bench` measures instead. With `EVERYWHERE_ALL=1` a runtime that is not found is a failure, and so is a table in the
+ * README that says something else. `deno task tools` installs Node and Bun.
  *
  * @module
  */
@@ -15,7 +15,7 @@
 import { bundle } from "./bundle.ts";
 import { FIGURES } from "./bench.ts";
 import { type RowResult, run, type RunResult } from "./run.ts";
-import { install, runtimes } from "./runtimes.ts";
+import { runtimes } from "./runtimes.ts";
 
 const benches = Deno.args.includes("--bench");
 const all = Deno.env.get("EVERYWHERE_ALL") === "1";
@@ -28,7 +28,6 @@ const onInterrupt = () => interrupt.abort();
 Deno.addSignalListener("SIGINT", onInterrupt);
 Deno.addSignalListener("SIGTERM", onInterrupt);
 
-if (Deno.args.includes("--install")) await install();
 const directory = await Deno.makeTempDir({ prefix: "barrier-everywhere-" });
 scope.defer(() => Deno.remove(directory, { recursive: true }));
 await bundle(directory);

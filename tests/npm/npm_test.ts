@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { build, pack } from "../../npm/build.ts";
 import { test, within } from "../_helpers/harness.ts";
-import { findPackaged, findVersion, runtimes } from "../_helpers/runtimes.ts";
+import { bun, findFile, nodes, tool } from "../_helpers/programs.ts";
 
 type Scope = AsyncDisposableStack;
 
@@ -19,12 +19,14 @@ const programs = [
   { name: "four workers meet", file: "workers.mjs", prints: ["[0,1,2,3]", "[10,10,10,10]"] },
 ];
 
+const oldCompiler = tool("typescript58/bin/tsc");
+
 const compilers = [
-  { name: "TypeScript 6.0", tsc: "typescript/tsc" },
-  { name: "TypeScript 5.8", tsc: findPackaged("typescript58/bin/tsc") },
+  { name: "TypeScript 6.0", tsc: "typescript/tsc", missing: undefined },
+  { name: "TypeScript 5.8", tsc: oldCompiler.path, missing: oldCompiler.missing },
 ];
 
-const nodeTypes = findPackaged("@types/node");
+const nodeTypes = tool("@types/node/index.d.ts");
 
 /** What a compiler is told, beside all that is strict. */
 const settings = [
@@ -33,7 +35,7 @@ const settings = [
   { module: "nodenext", lib: ["ES2022"], types: ["node"] },
 ];
 
-const noNpm = findVersion("npm") === undefined ? "npm is not found" : undefined;
+const noNpm = findFile("npm") === undefined ? "npm is not found" : undefined;
 
 /** The built package is in `package`, the project of a user in `npm`, and that of a user of Bun in `bun`. */
 let folder: string;
@@ -54,8 +56,7 @@ Deno.test.beforeAll(async () => {
   };
   // It depends on nothing, so nothing has to be fetched.
   await install("npm", "npm", "--offline", "--no-audit", "--no-fund");
-  const bun = runtimes.find(({ name }) => name === "Bun")?.program;
-  if (bun !== undefined) await install("bun", bun, "--offline");
+  if (bun.path !== undefined) await install("bun", bun.path, "--offline");
 });
 
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
@@ -141,43 +142,42 @@ test("npm package: holds what its exports lead to, and nothing else", async () =
 });
 
 for (const { name, file, prints } of programs) {
-  for (const { name: runtime, program } of runtimes) {
-    const missing = program === undefined ? `${runtime} is not found in RUNTIMES` : undefined;
+  for (const { name: runtime, path, missing } of [...nodes, bun]) {
     testUnless(noNpm ?? missing, `${name} on ${runtime}`, async (scope) => {
       const project = runtime === "Bun" ? "bun" : "npm";
-      assertEquals(await run(scope, `${folder}/${project}`, program!, file), prints);
+      assertEquals(await run(scope, `${folder}/${project}`, path!, file), prints);
     });
   }
 }
 
-for (const { name: compiler, tsc } of compilers) {
+for (const { name: compiler, tsc, missing } of compilers) {
   for (const { module, moduleResolution = module, lib, types } of settings) {
     const title = [compiler, moduleResolution, ...lib, ...types].join(", ");
-    const missing = tsc === undefined
-      ? `${compiler} is not found in RUNTIMES`
-      : types.length > 0 && nodeTypes === undefined
-      ? "@types/node is not found in RUNTIMES"
-      : undefined;
-    testUnless(noNpm ?? missing, `a strict program compiles (${title})`, async (scope) => {
-      const project = `${folder}/npm/${title}.json`;
-      const compilerOptions = {
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        skipLibCheck: false,
-        noEmit: true,
-        target: "ES2022",
-        module,
-        moduleResolution,
-        lib,
-        types,
-        typeRoots: nodeTypes === undefined ? [] : [`${nodeTypes}/..`],
-      };
-      await Deno.writeTextFile(
-        project,
-        JSON.stringify({ compilerOptions, files: ["strict.ts"] }),
-      );
-      await run(scope, ROOT, Deno.execPath(), "run", "-A", tsc!, "--project", project);
-    });
+    const noTypes = types.length > 0 ? nodeTypes.missing : undefined;
+    testUnless(
+      noNpm ?? missing ?? noTypes,
+      `a strict program compiles (${title})`,
+      async (scope) => {
+        const project = `${folder}/npm/${title}.json`;
+        const compilerOptions = {
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          skipLibCheck: false,
+          noEmit: true,
+          target: "ES2022",
+          module,
+          moduleResolution,
+          lib,
+          types,
+          typeRoots: nodeTypes.path === undefined ? [] : [`${nodeTypes.path}/../..`],
+        };
+        await Deno.writeTextFile(
+          project,
+          JSON.stringify({ compilerOptions, files: ["strict.ts"] }),
+        );
+        await run(scope, ROOT, Deno.execPath(), "run", "-A", tsc!, "--project", project);
+      },
+    );
   }
 }

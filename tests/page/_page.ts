@@ -3,7 +3,7 @@
 // The page of `examples/page/` in a real browser. What is found there is what a visitor finds: controls by their names,
 // results by what is shown.
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import puppeteer, {
   type Browser,
   type BrowserContext,
@@ -11,41 +11,8 @@ import puppeteer, {
   type Page,
 } from "puppeteer-core";
 import { test, turn, until } from "../_helpers/harness.ts";
+import { chromium, firefox } from "../_helpers/programs.ts";
 import { serve } from "./_serve.ts";
-
-/** A browser that was found on this machine. */
-interface Found {
-  name: "chrome" | "firefox";
-  path: string;
-}
-
-/** Looks for a browser: the one that the environment names, else the first of these programs. */
-function findBrowser(
-  name: Found["name"],
-  variable: string,
-  programs: string[],
-): Found | string {
-  const named = Deno.env.get(variable);
-  const folders = (Deno.env.get("PATH") ?? "").split(":");
-  const paths = programs.flatMap((program) => folders.map((folder) => `${folder}/${program}`));
-  for (const path of named === undefined ? paths : [named]) {
-    try {
-      if (Deno.statSync(path).isFile) return { name, path };
-    } catch {
-      // It is not there.
-    }
-  }
-  const where = named ?? programs.join(", ");
-  return `no browser: looked for ${where}; ${variable} may name one`;
-}
-
-const chromium = findBrowser("chrome", "CHROMIUM", [
-  "chromium",
-  "chromium-browser",
-  "google-chrome",
-  "google-chrome-stable",
-]);
-const firefox = findBrowser("firefox", "FIREFOX", ["firefox-esr", "firefox"]);
 
 /** How the page stands, as it is shown. */
 export interface Shown {
@@ -211,10 +178,10 @@ let url: string;
 let sharedBrowser: Browser | undefined;
 
 Deno.test.beforeAll(async () => {
-  if (typeof chromium === "string" && typeof firefox === "string") return;
+  if (chromium.missing !== undefined && firefox.missing !== undefined) return;
   url = (await serve(shared)).url;
-  if (typeof chromium === "string") return;
-  sharedBrowser = await launch(chromium, shared);
+  if (chromium.path === undefined) return;
+  sharedBrowser = await launch("chrome", chromium.path, shared);
   // What the launch has begun ends with the first page.
   await (await sharedBrowser.newPage()).close();
   await turn();
@@ -225,18 +192,16 @@ Deno.test.afterAll(() => shared.disposeAsync());
 export function testPage(
   title: string,
   body: (open: Open) => Promise<void>,
-  name: "chromium" | "firefox" = "chromium",
+  name: "chrome" | "firefox" = "chrome",
 ): void {
-  const found = name === "chromium" ? chromium : firefox;
-  const missing = typeof found === "string";
-  test(missing ? `${title} (${found})` : title, async (scope) => {
-    assert(!missing);
-    const browser = name === "chromium" ? sharedBrowser! : await launch(found, scope);
+  const { path, missing } = name === "chrome" ? chromium : firefox;
+  test(missing === undefined ? title : `${title} (ignored: ${missing})`, async (scope) => {
+    const browser = name === "chrome" ? sharedBrowser! : await launch(name, path!, scope);
     // Tests see nothing of each other.
     const context = await browser.createBrowserContext();
     scope.defer(() => context.close());
     await body((opening) => open(context, opening));
-  }, { ignore: missing, deadline: 90_000 });
+  }, { ignore: missing !== undefined, deadline: 90_000 });
 }
 
 async function open(
@@ -256,7 +221,11 @@ async function open(
   return opened;
 }
 
-async function launch({ name, path }: Found, scope: AsyncDisposableStack): Promise<Browser> {
+async function launch(
+  name: "chrome" | "firefox",
+  path: string,
+  scope: AsyncDisposableStack,
+): Promise<Browser> {
   const browser = await puppeteer.launch({
     browser: name,
     executablePath: path,

@@ -2,11 +2,11 @@
 
 /** The runtimes that processes run on, and programs for them: bundles, as none but Deno runs this source as it is. */
 
-import { find, type Found } from "../_helpers/runtimes.ts";
+import { bun as bunProgram, findNode, type Program } from "../_helpers/programs.ts";
 
 /** A runtime. */
 export interface Runtime {
-  readonly name: "Deno" | "Node" | "Bun";
+  readonly name: string;
   /** Why it cannot be tested here, if it cannot. */
   readonly missing: string | undefined;
   /** The command that runs a program of this folder, by its name without ".ts". */
@@ -17,8 +17,8 @@ const here = new URL(".", import.meta.url).pathname;
 const directory = await Deno.makeTempDir({ prefix: "rendezvous-programs-" });
 
 /** A runtime that runs bundles. */
-function bundled({ name, path, missing }: Found): Runtime {
-  return { name, missing, command: (program) => [path, `${directory}/${program}.mjs`] };
+function bundled({ name, path, missing }: Program): Runtime {
+  return { name, missing, command: (program) => [path!, `${directory}/${program}.mjs`] };
 }
 
 /** All runtimes. */
@@ -30,8 +30,8 @@ export const runtimes: Runtime[] = [
       return [Deno.execPath(), "run", "-A", "--quiet", "--no-check", `${here}${program}.ts`];
     },
   },
-  bundled(find("Node", "20")),
-  bundled(find("Bun", "1")),
+  bundled(findNode("20")),
+  bundled(bunProgram),
 ];
 
 export const [deno, node, bun] = runtimes as [Runtime, Runtime, Runtime];
