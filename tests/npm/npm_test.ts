@@ -17,6 +17,7 @@ const USER = new URL("user/", import.meta.url).pathname;
 const programs = [
   { name: "two tasks meet", file: "tasks.mjs", prints: ["[1,0]", "[1,0]"] },
   { name: "four workers meet", file: "workers.mjs", prints: ["[0,1,2,3]", "[10,10,10,10]"] },
+  { name: "two processes meet", file: "processes.mjs", prints: ["[0,1]"] },
 ];
 
 const oldCompiler = tool("typescript58/bin/tsc");
