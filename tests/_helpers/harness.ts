@@ -13,16 +13,22 @@ export function ignore(): void {}
 
 /**
  * A test that cannot hang. `ignore` tells why it is not possible here. What it adds to its scope is disposed of on every way out, at the deadline too:
- * that must free whoever still waits.
+ * that must free whoever still waits. `sanitize` is false where the body uses what was started before it.
  */
 export function test(
   name: string,
   body: (scope: AsyncDisposableStack) => Promise<void> | void,
-  options: { ignore?: string | boolean | undefined; deadline?: number } = {},
+  options: { ignore?: string | boolean | undefined; deadline?: number; sanitize?: boolean } = {},
 ): void {
-  const { ignore, deadline } = options;
+  const { ignore, deadline, sanitize = true } = options;
   const title = typeof ignore === "string" ? `${name} (${ignore})` : name;
-  Deno.test({ name: title, ignore: Boolean(ignore), fn: () => run(body, deadline) });
+  Deno.test({
+    name: title,
+    ignore: Boolean(ignore),
+    sanitizeOps: sanitize,
+    sanitizeResources: sanitize,
+    fn: () => run(body, deadline),
+  });
 }
 
 /** The body of a {@linkcode test}. */

@@ -68,9 +68,9 @@ export const nodes: readonly Program[] = NODES.map((major) => {
   return program(`Node ${major}`, path, "`deno task tools` installs it");
 });
 
-/** A Node of at least a version such as "22.18": what `NODE` names, or the first of the PATH and of {@linkcode nodes}. */
+/** A Node of at least a version such as "22.18": what `BARRIER_NODE` names, or the first of the PATH and of {@linkcode nodes}. */
 export function findNode(oldest: string): Program {
-  const named = Deno.env.get("NODE");
+  const named = Deno.env.get("BARRIER_NODE");
   const paths = named === undefined ? [onPath, ...nodes.map(({ path }) => path)] : [named];
   const path = paths.find((path) =>
     path !== undefined &&

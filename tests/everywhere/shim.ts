@@ -25,7 +25,7 @@ export function inspect(value: unknown): string {
   const node = platform.process?.getBuiltinModule?.("node:util");
   if (node?.inspect !== undefined) return node.inspect(value);
   if (Array.isArray(value)) return `[ ${value.map(inspect).join(", ")} ]`;
-  const custom = Object(value)[globalThis.Symbol.for("Deno.customInspect")];
+  const custom = Object(value)[globalThis.Symbol.for("nodejs.util.inspect.custom")];
   return custom === undefined ? `${value}` : custom.call(value);
 }
 
