@@ -519,7 +519,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns The number of parties.
    */
   get parties(): number {
-    return this.#server.coordinator.barrier.counts.parties;
+    return this.#server.coordinator.barrier.outcomes.counts.parties;
   }
 
   /**
@@ -528,7 +528,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns The number of parties that have arrived.
    */
   get arrived(): number {
-    return this.#server.coordinator.barrier.counts.arrived;
+    return this.#server.coordinator.barrier.outcomes.counts.arrived;
   }
 
   /**
@@ -537,7 +537,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns The phase.
    */
   get phase(): number {
-    return this.#server.coordinator.barrier.counts.phase;
+    return this.#server.coordinator.barrier.outcomes.counts.phase;
   }
 
   /**
@@ -546,7 +546,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns `true` if it is broken.
    */
   get broken(): boolean {
-    return this.#server.coordinator.barrier.counts.broken;
+    return this.#server.coordinator.barrier.outcomes.counts.broken;
   }
 
   /**
@@ -587,7 +587,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    * @returns Its class, arrivals and phase, or why it is broken.
    */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return inspect("ProcessBarrierServer", this.#server.coordinator.barrier.counts);
+    return inspect("ProcessBarrierServer", this.#server.coordinator.barrier.outcomes.counts);
   }
 }
 

@@ -26,7 +26,7 @@ export class ActionRunner {
     const running = this.#running;
     if (running !== undefined && running.phase !== phase) {
       this.#running = undefined;
-      const broken = this.#barrier.endingOf(running.phase);
+      const broken = this.#barrier.outcomes.endingOf(running.phase);
       running.controller.abort(broken === undefined ? undefined : brokenError(broken));
       // Listeners of the signal may have changed the barrier.
       return this.#look();

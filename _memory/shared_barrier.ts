@@ -3,7 +3,6 @@
 import type { Cancellation } from "../_common/cancellation.ts";
 import { cannot } from "../_common/checks.ts";
 import {
-  type Break,
   type BreakDetails,
   type BreakReason,
   brokenError,
@@ -12,7 +11,7 @@ import {
 import type { Snapshot } from "../_common/snapshot.ts";
 import { recordBreak } from "./history.ts";
 import { type BarrierMemory, STATE } from "./layout.ts";
-import { type Outcome, Outcomes, type Ticket } from "./outcomes.ts";
+import { Outcomes, type Ticket } from "./outcomes.ts";
 import type { Parking } from "./parking.ts";
 import { type Seat, Seats } from "./seats.ts";
 import { Spinner } from "./spin.ts";
@@ -82,28 +81,6 @@ export class SharedBarrier {
   /** The state, for good. */
   read(): State {
     return this.#word.read();
-  }
-
-  // What others see of it
-
-  get snapshot(): Snapshot {
-    return this.outcomes.snapshot;
-  }
-
-  get counts(): Omit<Snapshot, "missing"> {
-    return this.outcomes.counts;
-  }
-
-  ticketFor(phase: number): Ticket {
-    return this.outcomes.ticketFor(phase);
-  }
-
-  outcomeOf(ticket: Ticket): Outcome | undefined {
-    return this.outcomes.outcomeOf(ticket);
-  }
-
-  endingOf(phase: number): Break | undefined {
-    return this.outcomes.endingOf(phase);
   }
 
   // Arriving

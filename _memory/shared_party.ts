@@ -37,11 +37,11 @@ export class SharedParty implements Party {
   }
 
   get snapshot(): Snapshot {
-    return this.barrier.snapshot;
+    return this.barrier.outcomes.snapshot;
   }
 
   status(): Snapshot {
-    return this.barrier.snapshot;
+    return this.barrier.outcomes.snapshot;
   }
 
   arrive(): number {
@@ -166,7 +166,7 @@ export class SharedParty implements Party {
       ticket,
       timeout,
       signal,
-      (why) => ({ kind: "cancelled", why, before: this.barrier.snapshot }),
+      (why) => ({ kind: "cancelled", why, before: this.barrier.outcomes.snapshot }),
     );
     if (outcome.kind === "passed") return;
     // Only parties that share a signal get its reason: who watches is told how the phase ended.
@@ -178,7 +178,7 @@ export class SharedParty implements Party {
     const ticket = this.#outcomes.ticketFor(phase);
     const look = () => this.#outcomes.outcomeOf(ticket);
     const outcome = this.#waiters.blockUntil(look, timeout);
-    if (outcome === undefined) throw timeoutError(timeout, phase, this.barrier.snapshot);
+    if (outcome === undefined) throw timeoutError(timeout, phase, this.barrier.outcomes.snapshot);
     if (outcome.kind !== "passed") throw this.#outcomes.errorOf(outcome, ticket);
   }
 
@@ -206,7 +206,11 @@ export class SharedParty implements Party {
   }
 
   #readyTimeout(timeout: number): DOMException {
-    return timeoutError(timeout, this.barrier.snapshot.phase, this.barrier.snapshot);
+    return timeoutError(
+      timeout,
+      this.barrier.outcomes.snapshot.phase,
+      this.barrier.outcomes.snapshot,
+    );
   }
 
   /** Throws if the handle was disposed. */

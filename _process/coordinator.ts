@@ -98,7 +98,7 @@ export class Coordinator {
     // If the barrier broke while its action ran, two phases did.
     const last = isBroken(state) ? arrivalPhaseOf(state) : phaseOf(state) - 1;
     for (let phase = Math.max(0, phaseOf(state) - HISTORY_SLOTS); phase <= last; phase++) {
-      const broken = this.barrier.endingOf(phase);
+      const broken = this.barrier.outcomes.endingOf(phase);
       if (broken !== undefined) breaks.push(encodeError(brokenError(broken)));
     }
     return breaks;

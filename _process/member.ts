@@ -47,7 +47,7 @@ export class Member {
     if (this.#pending === MAX_PENDING) return this.#connection.close();
     this.#pending++;
     this.#party.wait(this.#usual).then((ok) => {
-      const { parties, arrived, phase, broken } = this.#coordinator.barrier.counts;
+      const { parties, arrived, phase, broken } = this.#coordinator.barrier.outcomes.counts;
       if (broken) return this.#answer(id, ok);
       this.#pending--;
       this.#connection.sendLine(encodeNumbers([id, ok, parties, arrived, phase]));
@@ -73,12 +73,12 @@ export class Member {
 
   #answer(id: unknown, ok: unknown): void {
     this.#pending--;
-    this.#connection.send({ id, ok: ok ?? null, state: this.#coordinator.barrier.counts });
+    this.#connection.send({ id, ok: ok ?? null, state: this.#coordinator.barrier.outcomes.counts });
   }
 
   #refuse(id: unknown, error: unknown): void {
     this.#pending--;
-    const state = this.#coordinator.barrier.counts;
+    const state = this.#coordinator.barrier.outcomes.counts;
     this.#connection.send({ id, error: encodeError(error), state });
   }
 

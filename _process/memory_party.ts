@@ -56,7 +56,7 @@ export class MemoryParty implements ProcessParty {
   }
 
   get counts(): Counts {
-    return this.#party.barrier.counts;
+    return this.#party.barrier.outcomes.counts;
   }
 
   get snapshot(): Snapshot {
@@ -98,7 +98,10 @@ export class MemoryParty implements ProcessParty {
 
   async waitFor(phase: number, options: Omit<Waiting, "onCancel">): Promise<void> {
     const { barrier } = this.#party;
-    if (this.#closing !== undefined && barrier.outcomeOf(barrier.ticketFor(phase)) === undefined) {
+    if (
+      this.#closing !== undefined &&
+      barrier.outcomes.outcomeOf(barrier.outcomes.ticketFor(phase)) === undefined
+    ) {
       throw invalidState(`${JSON.stringify(this.name)} was disposed before phase ${phase} ended`);
     }
     try {

@@ -119,7 +119,7 @@ export class Server {
       if (verb !== "join") throw invalidState("This connection has not joined");
       checkVersion(version);
       const ok = this.#join(connection, message);
-      connection.send({ id, ok, state: this.coordinator.barrier.counts });
+      connection.send({ id, ok, state: this.coordinator.barrier.outcomes.counts });
     } catch (error) {
       connection.send({ id, error: encodeError(error) });
       connection.finish();
@@ -146,7 +146,7 @@ export class Server {
     return {
       name: seat.name,
       timeout: timeout === Infinity ? null : timeout,
-      missing: coordinator.barrier.snapshot.missing,
+      missing: coordinator.barrier.outcomes.snapshot.missing,
       seat: memory ? seat : undefined,
     };
   }
@@ -192,8 +192,9 @@ export class Server {
     coordinator.end();
     // The waits have ended by that: their answers go first.
     await turn();
-    const { counts } = coordinator.barrier;
-    const over = brokenError(coordinator.barrier.endingOf(counts.phase)!);
+    const { outcomes } = coordinator.barrier;
+    const { counts } = outcomes;
+    const over = brokenError(outcomes.endingOf(counts.phase)!);
     const end = { end: encodeError(over), broken: coordinator.recentBreaks(), state: counts };
     const connections = [...this.#joined.keys(), ...this.#unjoined.keys()];
     await Promise.all(connections.map((connection) => {

@@ -403,17 +403,17 @@ function judgeUse({ library }: Place, { memory, ghost }: End): string | undefine
   const barrier = new library.shared.SharedBarrier(memory, undefined);
   const party = new library.party.SharedParty(barrier, undefined);
   try {
-    const phase = barrier.snapshot.phase;
+    const phase = barrier.outcomes.snapshot.phase;
     if (phase !== Number(ghost.word.phase)) {
       return `phase ${phase} is open, not ${ghost.word.phase}`;
     }
-    if (barrier.snapshot.broken) barrier.reset(phase, false);
+    if (barrier.outcomes.snapshot.broken) barrier.reset(phase, false);
     const running = barrier.actionPhase;
     if (running !== undefined) barrier.passAction(running);
-    const { parties, arrived, phase: open } = barrier.snapshot;
+    const { parties, arrived, phase: open } = barrier.outcomes.snapshot;
     for (let i = arrived; i < parties; i++) party.arrive();
     if (barrier.actionPhase !== undefined) barrier.passAction(barrier.actionPhase);
-    if (parties > 0 && arrived < parties && barrier.snapshot.phase !== open + 1) {
+    if (parties > 0 && arrived < parties && barrier.outcomes.snapshot.phase !== open + 1) {
       return "the next phase does not pass";
     }
   } catch (error) {

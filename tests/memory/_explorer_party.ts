@@ -505,7 +505,7 @@ export class Thread {
   /** How the barrier stands. */
   look(): Entry {
     return this.#call("look", undefined, () => {
-      const { phase, broken } = this.#barrier.snapshot;
+      const { phase, broken } = this.#barrier.outcomes.snapshot;
       return { phase, outcome: broken ? "broken" : "open" };
     });
   }

@@ -129,7 +129,11 @@ function as(index: number, program: Program): Program {
 
 function passes(barrier: SharedBarrier, count: number): void {
   for (let i = 0; i < count; i++) {
-    for (let left = barrier.snapshot.parties - barrier.snapshot.arrived; left > 0; left--) {
+    for (
+      let left = barrier.outcomes.snapshot.parties - barrier.outcomes.snapshot.arrived;
+      left > 0;
+      left--
+    ) {
       barrier.arrive(0, undefined, -1);
     }
   }

@@ -16,7 +16,7 @@ import { build, stop } from "esbuild";
  */
 const bundles = [
   { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.js"`, budget: 4_300 },
-  { name: "all of mod.ts", source: `export * from "./mod.js"`, budget: 13_900 },
+  { name: "all of mod.ts", source: `export * from "./mod.js"`, budget: 14_000 },
 ];
 
 /** The npm package. */

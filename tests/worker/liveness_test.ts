@@ -41,8 +41,8 @@ test("A watch by locks notices who takes a seat and ends while the locks are lis
   Atomics.store(words, JOINS, 2);
   const watch = liveness!.watch(barrier)!;
   scope.defer(() => watch.close());
-  await until(() => barrier.snapshot.broken, "the end is noticed");
-  assertEquals(barrier.endingOf(0)?.party, "gone");
+  await until(() => barrier.outcomes.snapshot.broken, "the end is noticed");
+  assertEquals(barrier.outcomes.endingOf(0)?.party, "gone");
 });
 
 test("A watch by locks takes nobody for lost who takes a lock and a seat while the locks are listed", async (scope) => {
@@ -73,14 +73,14 @@ test("A watch by locks takes nobody for lost who takes a lock and a seat while t
   scope.defer(() => watch.close());
   await listed.promise;
   for (let i = 0; i < 5; i++) await turn();
-  assertEquals(barrier.snapshot.broken, false);
+  assertEquals(barrier.outcomes.snapshot.broken, false);
 
   // Once it has announced itself, its end is noticed.
   Atomics.add(words, JOINS, 2);
   Atomics.notify(words, JOINS);
   for (let i = 0; i < 5; i++) await turn();
-  assertEquals(barrier.snapshot.broken, false);
+  assertEquals(barrier.outcomes.snapshot.broken, false);
   end.resolve();
-  await until(() => barrier.snapshot.broken, "the end is noticed");
-  assertEquals(barrier.endingOf(0)?.party, "late");
+  await until(() => barrier.outcomes.snapshot.broken, "the end is noticed");
+  assertEquals(barrier.outcomes.endingOf(0)?.party, "late");
 });
