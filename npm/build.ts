@@ -40,6 +40,9 @@ const manifest = {
   ),
   sideEffects: false,
   engines: { node: ">=20" },
+  // What ./redis takes for a URL. Who brings a client of its own does without.
+  peerDependencies: { ioredis: ">=5" },
+  peerDependenciesMeta: { ioredis: { optional: true } },
   publishConfig: { access: "public" },
 };
 

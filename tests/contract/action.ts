@@ -28,7 +28,13 @@ export function action(suite: Suite): void {
 
   check("()", "runs the action while all have arrived and none has passed", async (make) => {
     const seen: Promise<State>[] = [];
-    const fixture: Fixture = await make(3, { action: () => void seen.push(fixture.host.state()) });
+    const fixture: Fixture = await make(3, {
+      action: async () => {
+        const state = fixture.host.state();
+        seen.push(state);
+        await state;
+      },
+    });
     const { host, parties } = fixture;
     await suite.passes(host, parties, 0);
     const state = { parties: 3, arrived: 3, phase: 0, broken: false, missing: [] };

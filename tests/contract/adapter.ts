@@ -69,6 +69,10 @@ export interface Abilities {
   lose: boolean;
   /** A party can be expected. */
   expect: boolean;
+  /** There is a maker, whose handle ends the barrier, and whose action and timeout are those of all. */
+  maker: boolean;
+  /** Parties can be added. */
+  register: boolean;
   /** The numbers of a phase are a permutation even when a party withdrew or was registered. */
   renumber?: boolean;
 }

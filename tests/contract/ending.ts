@@ -465,7 +465,7 @@ export function ending(suite: Suite): void {
     await b.dispose();
     await c.dispose();
     assertEquals(await host.state(), state);
-  });
+  }, { maker: true });
 
   check(
     "[Symbol.dispose]()",
@@ -486,6 +486,7 @@ export function ending(suite: Suite): void {
       const error = await failure(a.waitFor(1)) as BrokenBarrierError;
       assertEquals([error.phase, error.cause], [1, undefined]);
     },
+    { maker: true },
   );
 }
 

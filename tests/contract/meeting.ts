@@ -208,7 +208,7 @@ export function meeting(suite: Suite): void {
       const missing = can.names ? `, missing ${names}` : "";
       return `Phase ${phase} timed out after ${ms} ms (1 of ${parties} arrived${missing})`;
     }
-  }, { dispose: true });
+  }, { dispose: true, register: true });
 
   check(".waitFor()", "heeds no timeout of the barrier, nor does ready()", async (make) => {
     const { host, parties } = await make(2, { timeout: 0 });

@@ -45,6 +45,8 @@ export function tasks(kind: "one handle" | "joined"): Adapter {
       dispose: joined,
       lose: false,
       expect: false,
+      maker: true,
+      register: true,
       renumber: true,
     },
     make: async (parties, options, alone = false) => {

@@ -308,7 +308,7 @@ export function watching(suite: Suite): void {
     await turn();
     await host.dispose();
     await isRefused(ready.then((error) => Promise.reject(error)), can.dispose ? "over" : "");
-  });
+  }, { maker: true });
 
   // Mending
 

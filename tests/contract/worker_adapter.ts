@@ -69,6 +69,8 @@ export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): A
       dispose: true,
       lose: joined && ways[0] !== "async",
       expect: joined,
+      maker: true,
+      register: true,
       renumber: false,
     },
     make: async (parties, options = {}, alone = false) => {

@@ -106,14 +106,16 @@ function filesIn(directory: string, path = ""): string[] {
   );
 }
 
-test("npm package: package.json says what deno.json says, and asks for nothing", async () => {
+test("npm package: package.json says what deno.json says, and asks for nothing at once", async () => {
   const manifest = JSON.parse(await Deno.readTextFile(`${folder}/package/package.json`));
   const { name, version, license, exports } = config;
   assertEquals([manifest.name, manifest.version, manifest.license], [name, version, license]);
   assertEquals(Object.keys(manifest.exports), Object.keys(exports));
-  for (const key of ["dependencies", "peerDependencies", "optionalDependencies", "scripts"]) {
+  for (const key of ["dependencies", "optionalDependencies", "scripts"]) {
     assertEquals(manifest[key], undefined, key);
   }
+  assertEquals(Object.keys(manifest.peerDependencies), ["ioredis"]);
+  assertEquals(manifest.peerDependenciesMeta, { ioredis: { optional: true } });
 });
 
 test("npm package: holds what its exports lead to, and nothing else", async () => {

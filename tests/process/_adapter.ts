@@ -62,6 +62,8 @@ export function connections(...transports: [Transport, ...Transport[]]): Adapter
       dispose: true,
       lose: false,
       expect: true,
+      maker: true,
+      register: true,
     },
     ignored: transports.includes("shared-memory") ? unshared : undefined,
     make: async (parties, options, alone = false) => {
