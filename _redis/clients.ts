@@ -119,14 +119,21 @@ function unrefIoredis(client: OwnIoredis | undefined): void {
 /** Ends a connection at once: what was said has been answered, or never will be. */
 async function closeIoredis(client: OwnIoredis | undefined): Promise<void> {
   if (client === undefined || client.status === "end") return;
+  // One that is about to connect again just does not.
+  const isConnected = client.status === "ready" || client.status === "connect";
   const ended = new Promise<void>((resolve) => client.on("end", resolve));
   client.disconnect();
   client.stream?.destroy?.();
-  await ended;
+  if (isConnected) await ended;
 }
 
 /** Without what the caller chose for its own client, a subscription waits until it is there. */
-const PATIENT = { lazyConnect: false, enableOfflineQueue: true, maxRetriesPerRequest: null };
+const PATIENT = {
+  lazyConnect: false,
+  enableOfflineQueue: true,
+  maxRetriesPerRequest: null,
+  disconnectTimeout: 0,
+};
 
 class IoredisConnection implements Connection {
   readonly #client: OwnIoredis;

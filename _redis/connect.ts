@@ -31,11 +31,7 @@ export async function connect(
   const { promise: cancelled, reject } = withResolvers<never>();
   const attempt = new Attempt(settings, script);
   const disarm = arm(connectTimeout, signal, (why) => {
-    reject(
-      why === "aborted"
-        ? signal!.reason
-        : new DOMException(`Redis did not answer within ${connectTimeout} ms`, "TimeoutError"),
-    );
+    reject(why === "aborted" ? signal!.reason : attempt.tooLate);
   });
   const connecting = attempt.run(redis);
   try {
@@ -55,6 +51,8 @@ class Attempt {
   #connection: Connection | undefined;
   #party: RedisParty | undefined;
   #ended = false;
+  /** Whether it has answered, and what it published was not heard. */
+  #isDeaf = false;
 
   constructor(settings: ConnectSettings, script: string) {
     this.#settings = settings;
@@ -85,12 +83,23 @@ class Attempt {
     await connection.subscribe(keys.channel, hear, () => this.#party?.look());
     checkVersion(await engine.hello(session));
     // Nobody joins who does not hear: it would learn of a pass by its heartbeat only.
+    this.#isDeaf = true;
     await heard;
+    this.#isDeaf = false;
     this.#checkWanted();
     this.#party = new RedisParty(engine, this.#settings);
     await this.#party.join();
     connection.unref();
     return this.#party;
+  }
+
+  get tooLate(): DOMException {
+    return this.#isDeaf
+      ? unsupported("Redis answers, but nothing of what it publishes comes in by this client")
+      : new DOMException(
+        `Redis did not answer within ${this.#settings.connectTimeout} ms`,
+        "TimeoutError",
+      );
   }
 
   #checkWanted(): void {

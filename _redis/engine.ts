@@ -43,6 +43,11 @@ export class Engine {
     return new Engine(connection, keys, script, hex.join(""));
   }
 
+  /** Whether nothing can be said any more, as the caller has closed its client. */
+  get isCutOff(): boolean {
+    return this.#connection.isClosed;
+  }
+
   /** Asks which version this is, and has it publish `session`. */
   async hello(session: string): Promise<string> {
     return await this.#run({ verb: "hello", session });

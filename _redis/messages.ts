@@ -23,7 +23,7 @@ export type BrokenPhase = Break & Standing;
 export type Request =
   | { verb: "look" }
   | { verb: "join"; parties: number; action: 0 | 1 }
-  | { verb: "arrive" | "drop"; at: number; id?: string }
+  | { verb: "arrive" | "drop"; at: number; id: string; arrived: number }
   | {
     verb: "break" | "withdraw";
     at?: number;
@@ -80,9 +80,11 @@ export interface Reply {
   gone?: "lost" | "replaced";
   refused?: "parties" | "action" | "name" | "seats";
   has?: number;
-  /** How many parties were still to come. */
+  /** The phase that it arrived in, and how many parties were still to come. */
+  at?: number;
   index?: number;
-  twice?: boolean;
+  /** The phase that it has arrived in already. */
+  twice?: number;
   dropped?: boolean;
   /** Whether this call broke the phase, or took an arrival back; and how it stood before. */
   cancelled?: boolean;

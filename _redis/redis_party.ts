@@ -24,6 +24,10 @@ import { unsupported } from "./redis_error.ts";
 /** How long a call that was cancelled, or a party that leaves, waits for an engine that does not answer, in ms. */
 export const ANSWER_TIMEOUT = 1_000;
 
+/** Why a party cannot arrive any more. */
+const DROPPED = "has dropped";
+const DISPOSED = "was disposed";
+
 /** What a caller gets: it returns or throws, and is called where the caller awaits it, so that the stack names it. */
 type Outcome<T> = () => T;
 
@@ -136,7 +140,15 @@ export class RedisParty implements Party {
 
   async #say(request: Request, missing = false): Promise<Reply> {
     const facts = () => this.#facts(missing);
-    const reply = await this.#engine.state(request, facts, () => this.#known.all);
+    let reply: Reply;
+    try {
+      reply = await this.#engine.state(request, facts, () => this.#known.all);
+    } catch (error) {
+      if (!this.#engine.isCutOff || this.#closing !== undefined) throw error;
+      this.#leave("is gone: its Redis client was closed");
+      this.#changed();
+      throw this.#whyNot();
+    }
     this.#known.learn(reply);
     if (reply.gone !== undefined && this.#left === undefined) {
       this.#leave(
@@ -240,33 +252,25 @@ export class RedisParty implements Party {
 
   /** Arrives in the lowest phase in which it can. */
   async #arrive(verb: "arrive" | "drop"): Promise<Ticket | Outcome<never>> {
-    for (;;) {
-      const refusal = this.#refusal();
-      if (refusal !== undefined) return refusal;
-      const at = Math.max(this.#known.phase, this.#arrivedIn + 1);
-      const before = this.#arrivedIn;
-      if (verb === "arrive") this.#arrivedIn = at;
-      const reply = await this.#say({ verb, at, id: nonce() });
-      if (reply.dropped) {
-        this.#leave("has dropped");
-        return { phase: at, index: 0 };
-      }
-      const { index } = reply;
-      if (index !== undefined) return { phase: at, index };
-      if (this.#arrivedIn === at) this.#arrivedIn = before;
-      if (reply.twice) {
-        return () => {
-          throw invalidState(`${this.#who} has arrived in phase ${at - 1} already`);
-        };
-      }
-      const { broken } = reply;
-      if (broken !== undefined && reply.gone === undefined) {
-        return () => {
-          throw brokenError(broken);
-        };
-      }
-      // That phase was over, and this did not know.
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return refusal;
+    const wanted = Math.max(this.#known.phase, this.#arrivedIn + 1);
+    const before = this.#arrivedIn;
+    if (verb === "arrive") this.#arrivedIn = wanted;
+    const reply = await this.#say({ verb, at: wanted, id: nonce(), arrived: before });
+    const { at, index = 0, twice, broken } = reply;
+    if (reply.dropped) this.#leave(DROPPED);
+    if (at !== undefined) {
+      if (verb === "arrive") this.#arrivedIn = Math.max(this.#arrivedIn, at);
+      return { phase: at, index };
     }
+    if (this.#arrivedIn === wanted) this.#arrivedIn = before;
+    return () => {
+      if (twice !== undefined) {
+        throw invalidState(`${this.#who} has arrived in phase ${twice} already`);
+      }
+      throw broken === undefined || this.#isGone ? this.#whyNot() : brokenError(broken);
+    };
   }
 
   /** Why it cannot arrive, if it cannot. */
@@ -278,7 +282,7 @@ export class RedisParty implements Party {
   }
 
   #whyNot(): DOMException {
-    return invalidState(`${this.#who} ${this.#left ?? "was disposed"}`);
+    return invalidState(`${this.#who} ${this.#left ?? DISPOSED}`);
   }
 
   async wait(waiting: Waiting): Promise<number> {
@@ -470,27 +474,27 @@ export class RedisParty implements Party {
     }
     if (phase < known.phase) {
       // That it passed is believed only where this party had its seat then: others may have met in its place.
-      const isUnknown = known.isForgotten(phase) ||
-        phase === this.#arrivedIn && known.counted < phase && this.name !== undefined;
+      const isUncounted = phase === this.#arrivedIn && known.counted < phase;
       return () => {
-        if (isUnknown) throw forgotten(phase);
+        if (isUncounted && this.#isGone) throw this.#whyNot();
+        if (isUncounted || known.isForgotten(phase)) throw forgotten(phase);
       };
     }
-    const isLost = this.#left !== undefined && !this.#hasDropped && phase === this.#arrivedIn;
     if (this.#closing !== undefined) {
       return () => {
         throw invalidState(`${this.#who} was disposed before phase ${phase} ended`);
       };
     }
-    return isLost
-      ? () => {
-        throw this.#whyNot();
-      }
-      : undefined;
+    // Its arrival in the open phase counts no more.
+    if (!this.#isGone || phase !== this.#arrivedIn) return undefined;
+    return () => {
+      throw this.#whyNot();
+    };
   }
 
-  get #hasDropped(): boolean {
-    return this.#left === "has dropped";
+  /** Whether it lost its seat, and not by its own doing. */
+  get #isGone(): boolean {
+    return this.#left !== undefined && this.#left !== DROPPED && this.#left !== DISPOSED;
   }
 
   // Changing
@@ -524,7 +528,7 @@ export class RedisParty implements Party {
       const leaving = this.#say({ verb: "leave", details });
       await within(ANSWER_TIMEOUT, leaving);
     }
-    this.#left = "was disposed";
+    this.#left = DISPOSED;
     this.#hasSeat = false;
     this.#changed();
     await this.end();

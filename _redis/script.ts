@@ -204,6 +204,8 @@ local function reply(answer)
   answer.passed, answer.passedVersion = b.passed, b.passedVersion
   answer.table, answer.version, answer.broken = b.table, b.version, broken
   answer.arrived = broken and broken.arrived or (b.running and b.parties or count(b.phase))
+  local seat = said.name and seatOf(said.name)
+  answer.counted = answer.counted or seat and seat[2] == said.session and hasPassed(seat) or -1
   if said.missing then
     answer.missing = broken and broken.missing or standing(b.phase).missing
   end
@@ -224,6 +226,7 @@ end
 
 local name, session, seat = said.name, said.session, nil
 
+-- Where the answer was lost and the request comes again, it gets that answer.
 local done = said.id and call('HGET', NOTES, 'did:' .. session)
 done = done and decode(done)
 if done and done.id == said.id then return reply(done.answer) end
@@ -324,22 +327,41 @@ local function mayArrive(phase)
     (phase <= open() or phase == b.phase + 1 and said.running)
 end
 
+local function arrivedIn()
+  return math.floor(tonumber(call('ZSCORE', ARRIVALS, name) or -1) / RANKS)
+end
+
 local function arrive(phase)
-  local score = tonumber(call('ZSCORE', ARRIVALS, name) or -1)
-  if score < phase * RANKS and mayArrive(phase) then
-    score = phase * RANKS + count(phase)
-    call('ZADD', ARRIVALS, score, name)
-  end
-  if math.floor(score / RANKS) == phase then
-    return math.max(0, b.parties - 1 - score % RANKS)
+  if arrivedIn() < phase and mayArrive(phase) then
+    call('ZADD', ARRIVALS, phase * RANKS + count(phase), name)
   end
 end
 
+-- Where it arrives who wants to in a phase: later if that has ended, and nowhere if it has arrived there.
+local function targetOf(phase)
+  if arrivedIn() >= phase then
+    answer.twice = arrivedIn()
+    return nil
+  end
+  phase = math.max(phase, b.phase)
+  if mayArrive(phase) then return phase end
+  answer.twice = not broken and phase - 1 or nil
+end
+
+local target
 if seat then
   arrive(said.arrived)
-  if verb == 'arrive' then answer.index = arrive(at) end
-  if verb == 'arrive' or verb == 'drop' then
-    answer.twice = not broken and at > open() and not answer.index
+  if verb == 'arrive' or verb == 'drop' then target = targetOf(at) end
+  if verb == 'arrive' and target then
+    arrive(target)
+  elseif verb == 'arrive' and answer.twice == at and not done then
+    -- The engine has lost which request that was, and been told of the arrival.
+    target, answer.twice = at, nil
+  end
+  if verb == 'arrive' and target then
+    answer.at = target
+    answer.index = math.max(0, b.parties - 1 - call('ZSCORE', ARRIVALS, name) % RANKS)
+    answerOnce(answer)
   end
 end
 -- The last arrival moves the phase on before any death is judged that is seen in the same call.
@@ -348,11 +370,11 @@ if b.running and said.acted and said.acted.phase == b.phase and name == b.runnin
 end
 complete(false)
 
-if verb == 'drop' and mayArrive(at) then
+if verb == 'drop' and target then
   removeSeat(name)
   set('parties', b.parties - 1)
   changeTable()
-  answer.dropped = true
+  answer.dropped, answer.at = true, target
   answerOnce(answer)
   complete(true)
 elseif verb == 'withdraw' and not broken and at == open() then
@@ -401,6 +423,5 @@ local late = call('ZRANGEBYSCORE', LEASES, '-inf', now)
 for _, told in ipairs(late) do markGone(seatOf(told)) end
 if #late > 0 and not broken then breakNow('lost', { party = late[1] }) end
 
-answer.counted = hasPassed(name and seatOf(name))
 return reply(answer)
 `;

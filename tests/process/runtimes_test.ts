@@ -11,27 +11,12 @@ import {
   namesIn,
   RawClient,
   temporary,
-  test,
   turn,
   until,
-  within,
 } from "./_helpers.ts";
-import { bun, deno, node, type Runtime, runtimes } from "./_runtimes.ts";
+import { bun, deno, node, runContract, type Runtime, runtimes, testOn } from "./_runtimes.ts";
 
 type Scope = AsyncDisposableStack;
-
-/** A test that needs these runtimes. */
-function testOn(
-  needed: Runtime[],
-  name: string,
-  body: (scope: Scope) => Promise<void>,
-  deadline?: number,
-): void {
-  const missing = needed.find(({ missing }) => missing !== undefined)?.missing;
-  const title = missing === undefined ? name : `${name} (ignored: ${missing})`;
-  const options = { ignore: missing !== undefined, ...deadline !== undefined && { deadline } };
-  test(title, body, options);
-}
 
 /** A test for each runtime. */
 function each(name: string, body: (scope: Scope, runtime: Runtime) => Promise<void>): void {
@@ -54,31 +39,6 @@ async function leaveStale(path: string): Promise<void> {
   const listener = Deno.listen({ transport: "unix", path: `${path}.left` });
   await Deno.link(`${path}.left`, path);
   listener.close();
-}
-
-/** What a run of the contract says of one test. */
-interface Result {
-  name: string;
-  error?: string;
-}
-
-/** Runs the contract in another runtime. The program must end by itself: nothing may be left. */
-async function runContract(scope: Scope, { command, name }: Runtime): Promise<Result[]> {
-  const [path, ...args] = command("_contract");
-  const child = new Deno.Command(path!, { args, stdout: "piped", stderr: "piped" }).spawn();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stdout, stderr } = await within(output, `the contract on ${name}`, 120_000);
-  const decoder = new TextDecoder();
-  assertEquals([code, decoder.decode(stderr)], [0, ""], decoder.decode(stdout));
-  return decoder.decode(stdout).trimEnd().split("\n").map((line) => JSON.parse(line));
 }
 
 for (const runtime of [node, bun]) {

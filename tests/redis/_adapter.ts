@@ -20,7 +20,7 @@ export type ClientKind = typeof clients[number];
 
 /** What a program gives to `connect`, for the scope. */
 export async function openClient(
-  scope: AsyncDisposableStack,
+  scope: Pick<AsyncDisposableStack, "defer">,
   kind: ClientKind,
   path: string,
 ): Promise<string | RedisClient> {

@@ -1,0 +1,45 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+import { RedisBarrier, type RedisBarrierOptions, type RedisClient } from "../../redis_barrier.ts";
+import { test as testAnyhow } from "../_helpers/harness.ts";
+import { noRedis } from "./_server.ts";
+
+export { failure, quiet, turn, until, within } from "../_helpers/harness.ts";
+
+export type Scope = AsyncDisposableStack;
+
+/** A test that needs Redis. */
+export function test(name: string, body: (scope: Scope) => Promise<void>): void {
+  testAnyhow(name, body, { ignore: noRedis });
+}
+
+/** Joins, for the scope. */
+export async function join(
+  scope: Scope,
+  redis: string | RedisClient,
+  options: RedisBarrierOptions,
+): Promise<RedisBarrier> {
+  return scope.use(await RedisBarrier.connect(redis, options));
+}
+
+/** Joins "a", "b", … */
+export async function joinAll(
+  scope: Scope,
+  redis: string | RedisClient,
+  options: RedisBarrierOptions,
+): Promise<RedisBarrier[]> {
+  const parties: RedisBarrier[] = [];
+  for (let i = 0; i < options.parties; i++) {
+    parties.push(await join(scope, redis, { ...options, name: String.fromCharCode(97 + i) }));
+  }
+  return parties;
+}
+
+/** All wait, and pass. */
+export async function meet(parties: RedisBarrier[]): Promise<void> {
+  const numbers = await Promise.all(parties.map((party) => party.wait()));
+  const expected = [...parties.keys()];
+  if (numbers.sort((x, y) => x - y).some((number, i) => number !== expected[i])) {
+    throw new Error(`They met as ${numbers}`);
+  }
+}
