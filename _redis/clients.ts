@@ -77,10 +77,13 @@ export function checkRedis(redis: unknown): asserts redis is string | URL | Redi
   );
 }
 
-/** A connection to a URL, or by the client of the caller. */
-export async function open(redis: string | URL | RedisClient): Promise<Connection> {
+/** A connection to a URL, or by the client of the caller. `lease` is how long the party may be silent, in ms. */
+export async function open(
+  redis: string | URL | RedisClient,
+  lease: number,
+): Promise<Connection> {
   if (typeof redis === "string" || redis instanceof URL) {
-    return new UrlConnection(await importIoredis(), String(redis));
+    return new UrlConnection(await importIoredis(), String(redis), lease);
   }
   if ("evalsha" in redis) return new IoredisConnection(redis as OwnIoredis);
   return new NodeRedisConnection(redis as NodeRedisClient);
@@ -186,12 +189,15 @@ class UrlConnection implements Connection {
   #isConnected = false;
   #error: unknown;
 
-  constructor(Redis: IoredisClass, url: string) {
+  constructor(Redis: IoredisClass, url: string, lease: number) {
+    // Whoever cannot reach an engine that others reach must come back before its lease ends.
+    const longest = Math.min(lease / 10, 1_000);
     this.#client = new Redis(url, {
       ...PATIENT,
       lazyConnect: true,
       // Who cannot connect is told at once. Who could once tries again until the barrier is closed.
-      retryStrategy: (attempt: number) => this.#isConnected ? Math.min(attempt * 50, 1_000) : null,
+      retryStrategy: (attempt: number) =>
+        this.#isConnected ? Math.min(attempt * 50, longest) : null,
     });
     this.#client.on("error", (error: unknown) => this.#error = error);
     this.#connection = new IoredisConnection(this.#client);

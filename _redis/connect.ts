@@ -60,7 +60,7 @@ class Attempt {
   }
 
   async run(redis: string | URL | RedisClient): Promise<RedisParty> {
-    const connection = await open(redis);
+    const connection = await open(redis, this.#settings.lease);
     this.#connection = connection;
     try {
       return await this.#join(connection);

@@ -23,7 +23,7 @@ export type BrokenPhase = Break & Standing;
 export type Request =
   | { verb: "look" }
   | { verb: "join"; parties: number; action: 0 | 1 }
-  | { verb: "arrive" | "drop"; at: number; id: string; arrived: number }
+  | { verb: "arrive" | "drop"; at: number; id: string }
   | {
     verb: "break" | "withdraw";
     at?: number;

@@ -64,8 +64,9 @@ export class RedisParty implements Party {
   readonly #engine: Engine;
   readonly #settings: PartySettings;
   readonly #known: Knowledge;
-  /** The last phase that it arrived in, or has asked to. */
+  /** The last phase that it arrived in, as it was told; and that it has asked to arrive in. */
   #arrivedIn = -1;
+  #asked = -1;
   /** Why it cannot arrive any more. */
   #left: string | undefined;
   /** Whether it has a seat. */
@@ -254,17 +255,18 @@ export class RedisParty implements Party {
   async #arrive(verb: "arrive" | "drop"): Promise<Ticket | Outcome<never>> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return refusal;
-    const wanted = Math.max(this.#known.phase, this.#arrivedIn + 1);
-    const before = this.#arrivedIn;
-    if (verb === "arrive") this.#arrivedIn = wanted;
-    const reply = await this.#say({ verb, at: wanted, id: nonce(), arrived: before });
+    const wanted = Math.max(this.#known.phase, this.#asked + 1);
+    if (verb === "arrive") this.#asked = wanted;
+    const reply = await this.#say({ verb, at: wanted, id: nonce() });
     const { at, index = 0, twice, broken } = reply;
     if (reply.dropped) this.#leave(DROPPED);
     if (at !== undefined) {
+      // Not before the answer: what is stated meanwhile must be true, for it counts.
       if (verb === "arrive") this.#arrivedIn = Math.max(this.#arrivedIn, at);
+      this.#asked = Math.max(this.#asked, this.#arrivedIn);
       return { phase: at, index };
     }
-    if (this.#arrivedIn === wanted) this.#arrivedIn = before;
+    if (this.#asked === wanted) this.#asked = this.#arrivedIn;
     return () => {
       if (twice !== undefined) {
         throw invalidState(`${this.#who} has arrived in phase ${twice} already`);
@@ -352,7 +354,10 @@ export class RedisParty implements Party {
         if (ended !== undefined) return () => (ended(), index);
         const verb = onCancel === "withdraw" ? "withdraw" : "break";
         // Said while this is on its way, that it has arrived would make it arrive again.
-        if (verb === "withdraw" && this.#arrivedIn === phase) this.#arrivedIn = phase - 1;
+        if (verb === "withdraw" && this.#arrivedIn === phase) {
+          this.#arrivedIn = phase - 1;
+          if (this.#asked === phase) this.#asked = phase - 1;
+        }
         const reply = await this.#say(this.#breaking(why, signal, phase, verb));
         if (reply.cancelled) return cancelled(why, timeout, signal, reply.before!);
         const outcome = this.#endOf(phase) ?? (() => {

@@ -352,7 +352,10 @@ local target
 if seat then
   arrive(said.arrived)
   if verb == 'arrive' or verb == 'drop' then target = targetOf(at) end
-  if verb == 'arrive' and target then
+  if verb == 'arrive' and hasPassed(seat) >= at then
+    -- It passed, and nobody passes without this party: so this request has counted, and its answer was lost.
+    target, answer.twice = at, nil
+  elseif verb == 'arrive' and target then
     arrive(target)
   elseif verb == 'arrive' and answer.twice == at and not done then
     -- The engine has lost which request that was, and been told of the arrival.
@@ -360,7 +363,7 @@ if seat then
   end
   if verb == 'arrive' and target then
     answer.at = target
-    answer.index = math.max(0, b.parties - 1 - call('ZSCORE', ARRIVALS, name) % RANKS)
+    answer.index = math.max(0, b.parties - 1 - (call('ZSCORE', ARRIVALS, name) or 0) % RANKS)
     answerOnce(answer)
   end
 end
