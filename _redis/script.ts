@@ -324,7 +324,7 @@ local at = said.at or -1
 
 local function mayArrive(phase)
   return phase >= b.phase and not broken and
-    (phase <= open() or phase == b.phase + 1 and said.running)
+    (phase <= open() or phase == b.phase + 1 and said.phase == b.phase and said.running)
 end
 
 local function arrivedIn()
@@ -337,13 +337,9 @@ local function arrive(phase)
   end
 end
 
--- Where it arrives who wants to in a phase: later if that has ended, and nowhere if it has arrived there.
+-- Where it arrives who wants to in a phase: later if that has ended meanwhile, and nowhere before it may again.
 local function targetOf(phase)
-  if arrivedIn() >= phase then
-    answer.twice = arrivedIn()
-    return nil
-  end
-  phase = math.max(phase, b.phase)
+  phase = math.max(phase, b.phase, arrivedIn() + 1)
   if mayArrive(phase) then return phase end
   answer.twice = not broken and phase - 1 or nil
 end
@@ -351,17 +347,14 @@ end
 local target
 if seat then
   arrive(said.arrived)
-  if verb == 'arrive' or verb == 'drop' then target = targetOf(at) end
   if verb == 'arrive' and hasPassed(seat) >= at then
     -- It passed, and nobody passes without this party: so this request has counted, and its answer was lost.
-    target, answer.twice = at, nil
-  elseif verb == 'arrive' and target then
-    arrive(target)
-  elseif verb == 'arrive' and answer.twice == at and not done then
-    -- The engine has lost which request that was, and been told of the arrival.
-    target, answer.twice = at, nil
+    target = at
+  elseif verb == 'arrive' or verb == 'drop' then
+    target = targetOf(at)
   end
   if verb == 'arrive' and target then
+    arrive(target)
     answer.at = target
     answer.index = math.max(0, b.parties - 1 - (call('ZSCORE', ARRIVALS, name) or 0) % RANKS)
     answerOnce(answer)

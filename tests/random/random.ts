@@ -188,6 +188,10 @@ export async function run(adapter: Adapter, program: Program, remote = false): P
       case "arrive":
         return { call: model.arrive(holder), promise: handle.arrive() };
       case "drop":
+        // Where there is no maker, a party that runs the action drops when that has ended, and none runs it if none is left.
+        if (!adapter.can.maker && (model.isRunning || action && model.parties === 1)) {
+          return undefined;
+        }
         return { call: model.arrive(holder, true), promise: handle.arriveAndDrop() };
       case "dispose":
         // The maker's end is the end of the program.
@@ -209,7 +213,7 @@ export async function run(adapter: Adapter, program: Program, remote = false): P
       }
       case "register":
         // There is room for 8 everywhere.
-        if (model.parties + step.count > 8) return undefined;
+        if (model.parties + step.count > 8 || !adapter.can.register) return undefined;
         return { call: model.register(holder, step.count), promise: handle.register(step.count) };
       case "abort": {
         const why = step.why ? "why" : undefined;
@@ -298,8 +302,17 @@ export async function run(adapter: Adapter, program: Program, remote = false): P
     await check(what);
   }
   for (const end of ends) end.resolve();
-  model.dispose(maker);
-  await fixture.host.dispose();
+  if (adapter.can.maker) {
+    model.dispose(maker);
+    await fixture.host.dispose();
+  } else {
+    // Nobody's end is that of the barrier: who waits for its reset is freed by that, and who waits by its break.
+    for (const way of ["reset", "abort", "reset"] as const) {
+      if (way === "reset") model.reset(maker, undefined, false);
+      else model.abort(maker, undefined);
+      await fixture.host[way]();
+    }
+  }
   await check("the end");
   for (const { call, what } of calls) assertEquals(call.outcome !== undefined, true, what);
 }
