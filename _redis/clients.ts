@@ -6,20 +6,28 @@ import { show } from "../_common/checks.ts";
 
 /** What is used of a client of ioredis, a `Redis` or a `Cluster`. */
 export interface IoredisClient {
+  /** Runs a script that Redis knows. */
   evalsha(digest: string, keys: number, ...args: string[]): Promise<unknown>;
+  /** Runs a script. */
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>;
+  /** Makes another client with the same options: for what is published. */
   duplicate(...args: never[]): unknown;
+  /** `"end"` once it is closed. */
   readonly status: string;
 }
 
 /** What is used of a client of node-redis, of one engine or of a cluster. */
 export interface NodeRedisClient {
+  /** Runs a script that Redis knows. */
   evalSha(
     digest: string,
     options: { keys: string[]; arguments: string[] },
   ): Promise<unknown>;
+  /** Runs a script. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  /** Makes another client with the same options: for what is published. */
   duplicate(...args: never[]): unknown;
+  /** Whether it was connected, and has not been closed. */
   readonly isOpen: boolean;
 }
 
@@ -95,6 +103,8 @@ async function importIoredis(): Promise<IoredisClass> {
   try {
     return (await import("ioredis")).Redis as unknown as IoredisClass;
   } catch (cause) {
+    // Deno says which permission is missing: ioredis reads the environment.
+    if ((cause as Error).name === "NotCapable") throw cause;
     const message = "A URL needs the package ioredis, which cannot be imported: " +
       "npm install ioredis, or deno add npm:ioredis";
     throw Object.assign(new Error(message, { cause }), { code: "ERR_MODULE_NOT_FOUND" });

@@ -18,6 +18,14 @@ export const clients = ["URL", "ioredis", "node-redis"] as const;
 
 export type ClientKind = typeof clients[number];
 
+/** Closes a client of ioredis, and waits until nothing is left. */
+export async function closeClient(client: Redis): Promise<void> {
+  const ended = new Promise((resolve) => client.once("end", resolve));
+  client.disconnect();
+  client.stream?.destroy();
+  await ended;
+}
+
 /** What a program gives to `connect`, for the scope. */
 export async function openClient(
   scope: Pick<AsyncDisposableStack, "defer">,
@@ -28,12 +36,7 @@ export async function openClient(
   if (kind === "ioredis") {
     const client = new Redis(path);
     client.on("error", ignore);
-    scope.defer(async () => {
-      const ended = new Promise((resolve) => client.once("end", resolve));
-      client.disconnect();
-      client.stream?.destroy();
-      await ended;
-    });
+    scope.defer(() => closeClient(client));
     return client;
   }
   const client = createClient({ socket: { path, tls: false } });

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import { Redis } from "ioredis";
+import { createClient } from "redis";
 import { connect } from "../../_redis/connect.ts";
 import { SCRIPT } from "../../_redis/script.ts";
 import { readSettings } from "../../_redis/settings.ts";
@@ -12,7 +13,7 @@ import {
   type RedisBarrierOptions,
   type RedisClient,
 } from "../../redis_barrier.ts";
-import { openClient } from "./_adapter.ts";
+import { closeClient, openClient } from "./_adapter.ts";
 import { failure, join, joinAll, meet, type Scope, test, turn, until, within } from "./_helpers.ts";
 import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
@@ -35,12 +36,7 @@ function newKey(): string {
 function admin(scope: Scope, path = server.path): Redis {
   const client = new Redis(path);
   client.on("error", () => {});
-  scope.defer(async () => {
-    const ended = new Promise((resolve) => client.once("end", resolve));
-    client.disconnect();
-    client.stream?.destroy();
-    await ended;
-  });
+  scope.defer(() => closeClient(client));
   return client;
 }
 
@@ -205,6 +201,38 @@ test("RedisBarrier.connect() takes a password, and says if it is wrong", async (
   }
 });
 
+test("RedisBarrier needs no more rights than its documentation says", async (scope) => {
+  const source = await Deno.readTextFile(new URL("../../redis_barrier.ts", import.meta.url));
+  const [, rights] = /`(\+@[^`]*)`/.exec(source)!;
+  const client = admin(scope);
+  const user = newKey();
+  const rules = ["on", ">pw", "~barrier:*", "&barrier:*", ...rights!.split(/[\s*]+/)];
+  await client.acl("SETUSER", user, ...rules as [string]);
+  scope.defer(async () => {
+    await client.acl("DELUSER", user);
+  });
+  const own = new Redis({ path: server.path, username: user, password: "pw" });
+  own.on("error", () => {});
+  scope.defer(() => closeClient(own));
+  const other = createClient({
+    socket: { path: server.path, tls: false },
+    username: user,
+    password: "pw",
+  });
+  other.on("error", () => {});
+  await other.connect();
+  scope.defer(() => other.destroy());
+  for (const redis of [own, other]) {
+    const options = { key: newKey(), parties: 2, action: () => {} };
+    const [a, b] = await joinAll(scope, redis, options) as [RedisBarrier, RedisBarrier];
+    await meet([a, b]);
+    await a.abort();
+    await b.reset();
+    await a.arriveAndDrop();
+    await b.wait();
+  }
+});
+
 test("RedisBarrier.connect() passes on what Redis refuses", async (scope) => {
   const client = admin(scope);
   const user = newKey();
@@ -213,12 +241,7 @@ test("RedisBarrier.connect() passes on what Redis refuses", async (scope) => {
     await client.acl("DELUSER", user);
   });
   const own = new Redis({ path: server.path, username: user, password: "pw" });
-  scope.defer(async () => {
-    const ended = new Promise((resolve) => own.once("end", resolve));
-    own.disconnect();
-    own.stream?.destroy();
-    await ended;
-  });
+  scope.defer(() => closeClient(own));
   const error = await failure(RedisBarrier.connect(own, { key: newKey(), parties: 1 })) as Error;
   assertMatch(error.message, /^Redis cannot be used: .*(can't run this command|NOPERM)/);
 });
