@@ -23,27 +23,21 @@ export interface Progress {
   arrived?: number | undefined;
   parties?: number | undefined;
   missing?: readonly string[] | undefined;
-  /** What is said of those whose names are not known, where that is not just that they have none. */
-  unnamed?: string | undefined;
 }
 
 /** How many names a message lists. */
 const MAX_NAMES = 16;
 
 /** ` (3 of 5 arrived, missing "a" and 1 without a name)`; nothing where that is not known. */
-export function describe(
-  { arrived, parties, missing = [], unnamed }: Progress,
-): string {
+export function describe({ arrived, parties, missing = [] }: Progress): string {
   if (arrived === undefined || parties === undefined) return "";
   const names = missing.slice(0, MAX_NAMES).map((name) => JSON.stringify(name)).join(", ");
   const more = missing.length - MAX_NAMES;
-  const others = parties - arrived - missing.length;
+  const unnamed = parties - arrived - missing.length;
   return ` (${arrived} of ${parties} arrived` +
     (names && `, missing ${names}`) +
     (more > 0 ? ` and ${more} more` : "") +
-    (others > 0 && (names || unnamed)
-      ? `${names ? " and" : ", missing"} ${others} ${unnamed ?? "without a name"}`
-      : "") +
+    (names && unnamed > 0 ? ` and ${unnamed} without a name` : "") +
     ")";
 }
 

@@ -111,7 +111,7 @@ function listOf<T>(value: unknown): T[] {
 
 function brokenOf(value: BrokenPhase | undefined): BrokenPhase | undefined {
   if (value === undefined || !REASONS.includes(value.reason)) return undefined;
-  return { ...value, missing: listOf(value.missing), unnamed: "that never came" };
+  return { ...value, missing: listOf(value.missing) };
 }
 
 /** Reads what the script answers. */

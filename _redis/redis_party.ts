@@ -3,12 +3,13 @@
 import { clearInterval, setInterval } from "node:timers";
 import { runAction } from "../_common/action.ts";
 import { arm, type Cancellation } from "../_common/cancellation.ts";
-import { brokenError, forgotten, invalidState, textOf, timeoutError } from "../_common/errors.ts";
+import { forgotten, invalidState, textOf } from "../_common/errors.ts";
 import type { BarrierAction, Waiting, Watching } from "../_common/options.ts";
 import type { Party } from "../_common/party.ts";
 import { settleOnce } from "../_common/settlement.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import type { Engine } from "./engine.ts";
+import { brokenError, timeoutError } from "./errors.ts";
 import { Knowledge } from "./knowledge.ts";
 import {
   type BrokenPhase,
@@ -570,9 +571,7 @@ function cancelled(
   before: Standing,
 ): Outcome<never> {
   return () => {
-    throw why === "aborted"
-      ? signal!.reason
-      : timeoutError(timeout, before.phase, { unnamed: "that never came", ...before });
+    throw why === "aborted" ? signal!.reason : timeoutError(timeout, before);
   };
 }
 
