@@ -76,6 +76,8 @@ export class RedisParty implements Party {
   /** Those who wait: each is asked when something has changed, and returns `true` when it is done. */
   readonly #waiters = new Set<() => boolean>();
   readonly #heartbeat: ReturnType<typeof setInterval>;
+  /** Cancellations that the engine has not decided yet, though their callers are free. */
+  readonly #inDoubt = new Set<Promise<void>>();
   /** How many calls keep the event loop alive. */
   #calls = 0;
   /** The action that runs, or ran last. */
@@ -254,6 +256,8 @@ export class RedisParty implements Party {
 
   /** Arrives in the lowest phase in which it can. */
   async #arrive(verb: "arrive" | "drop"): Promise<Ticket | Outcome<never>> {
+    // It may have arrived already, by a call that was told otherwise.
+    if (this.#inDoubt.size > 0) await Promise.all(this.#inDoubt);
     const refusal = this.#refusal();
     if (refusal !== undefined) return refusal;
     const wanted = Math.max(this.#known.phase, this.#asked + 1);
@@ -402,12 +406,12 @@ export class RedisParty implements Party {
       },
       (why) => {
         const { phase, arrived, parties, missing } = this.snapshot;
-        disarm = arm(
-          ANSWER_TIMEOUT,
-          undefined,
-          () => end(cancelled(why, timeout, signal, { phase, arrived, parties, missing })),
-        );
-        cancel(why).then(end, (error) => end(thrower(error)));
+        const deciding = cancel(why).then(end, (error) => end(thrower(error)));
+        disarm = arm(ANSWER_TIMEOUT, undefined, () => {
+          this.#inDoubt.add(deciding);
+          deciding.then(() => this.#inDoubt.delete(deciding));
+          end(cancelled(why, timeout, signal, { phase, arrived, parties, missing }));
+        });
         return undefined;
       },
     );
