@@ -18,6 +18,11 @@ const programs = [
   { name: "two tasks meet", file: "tasks.mjs", prints: ["[1,0]", "[1,0]"] },
   { name: "four workers meet", file: "workers.mjs", prints: ["[0,1,2,3]", "[10,10,10,10]"] },
   { name: "two processes meet", file: "processes.mjs", prints: ["[0,1]"] },
+  {
+    name: "a URL of Redis without ioredis says what to install",
+    file: "no_ioredis.mjs",
+    prints: ["ERR_MODULE_NOT_FOUND", "npm install ioredis, or deno add npm:ioredis"],
+  },
 ];
 
 const oldCompiler = tool("typescript58/bin/tsc");

@@ -14,6 +14,12 @@ import {
   type ProcessBarrierStatus,
 } from "@rendezvous/barrier/process";
 
+import {
+  RedisBarrier,
+  type RedisBarrierOptions,
+  type RedisClient,
+} from "@rendezvous/barrier/redis";
+
 const options: AsyncBarrierOptions = { action: (signal) => signal.aborted, timeout: undefined };
 
 export async function tasks(signal: AbortSignal): Promise<string | undefined> {
@@ -44,6 +50,15 @@ export async function processes(): Promise<ProcessBarrierStatus> {
   return await server.status();
 }
 
+export async function machines(client: RedisClient): Promise<string[]> {
+  const shared: RedisBarrierOptions = { key: "run 42", parties: 2, name: undefined };
+  await using barrier: AsyncDisposable & RedisBarrier = await RedisBarrier.connect(client, shared);
+  const url = new URL("redis://127.0.0.1");
+  await using other = await RedisBarrier.connect(url, { ...shared, lease: 5_000 });
+  await Promise.all([barrier.wait({ timeout: 10 }), other.arriveAndDrop()]);
+  return [...(await barrier.status()).missing];
+}
+
 export function misuse(barrier: Barrier): void {
   // @ts-expect-error: parties are a number
   new AsyncBarrier("2");
@@ -53,6 +68,10 @@ export function misuse(barrier: Barrier): void {
   barrier.wait({ signal: new AbortController().signal });
   // @ts-expect-error: the interface has no such member
   barrier.party;
+  // @ts-expect-error: all state how many parties there are
+  RedisBarrier.connect("redis://127.0.0.1", { key: "run 42" });
+  // @ts-expect-error: no client of Redis
+  RedisBarrier.connect(new Map(), { key: "run 42", parties: 2 });
   // @ts-expect-error: who connects is no server
   new ProcessBarrier("path");
 }
