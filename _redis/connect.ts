@@ -6,8 +6,9 @@ import { type Connection, open, type RedisClient } from "./clients.ts";
 import { Engine, Keys } from "./engine.ts";
 import { readNews } from "./messages.ts";
 import { redisError, unsupported } from "./redis_error.ts";
-import { type PartySettings, RedisParty } from "./redis_party.ts";
+import { RedisParty } from "./redis_party.ts";
 import { SCRIPT } from "./script.ts";
+import type { PartySettings } from "./voice.ts";
 
 /** What connecting takes, checked and complete. */
 export interface ConnectSettings extends PartySettings {

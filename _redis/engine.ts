@@ -1,5 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { setTimeout } from "node:timers";
 import type { Connection } from "./clients.ts";
 import { encode, type Facts, readReply, type Reply, type Request } from "./messages.ts";
 import { isForgottenScript, mayPass } from "./redis_error.ts";
@@ -82,7 +83,8 @@ export class Engine {
         } catch (error) {
           if (!this.#mayRetry(error)) throw error;
         }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE));
+        // Who awaits an answer keeps the event loop alive: this does not.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE).unref());
       }
     };
     const said = (this.#waiting ?? Promise.resolve()).then(retry, retry);

@@ -61,7 +61,8 @@ export class Knowledge {
     this.counted = Math.max(this.counted, reply.counted ?? -1);
     // An answer may come later than news of what happened since.
     if (reply.phase < this.phase) return;
-    for (const broken of reply.history) this.#keep(broken);
+    // How a phase ended that was known to be over is known, whatever an engine says that was healed by others.
+    for (const broken of reply.history) if (broken.phase >= this.phase) this.#keep(broken);
     if (reply.phase > this.phase) this.#open(reply.phase);
     this.#passed = reply.passed;
     this.#passedVersion = reply.passedVersion;
@@ -90,7 +91,8 @@ export class Knowledge {
     const isIn = session === undefined ||
       table === this.table && this.seats.some((seat) => seat[1] === session);
     if (passed && phase === this.phase + 1 && this.broken === undefined && isIn) {
-      this.#passed = this.counted = this.phase;
+      this.#passed = this.phase;
+      if (session !== undefined) this.counted = this.phase;
       this.#passedVersion = this.version;
       this.#open(phase);
     } else if (broken !== undefined && phase === this.phase && this.broken === undefined) {

@@ -104,6 +104,11 @@ export interface News {
   hello?: string;
 }
 
+/** A random text, that no other is likely to be. */
+export function nonce(): string {
+  return Math.random().toString(36).slice(2, 12);
+}
+
 /** Lua has one type for objects and lists, and sends an empty one as an object. */
 function listOf<T>(value: unknown): T[] {
   return Array.isArray(value) ? value : [];

@@ -12,7 +12,7 @@ import {
 } from "../_common/checks.ts";
 import { type AsyncBarrierOptions, readBarrier } from "../_common/options.ts";
 import type { ConnectSettings } from "./connect.ts";
-import { nonce } from "./redis_party.ts";
+import { nonce } from "./messages.ts";
 import { MAX_PARTIES } from "./script.ts";
 
 /** How long connecting may take by default, in ms. */
