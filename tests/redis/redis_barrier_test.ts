@@ -14,6 +14,7 @@ import {
   type RedisClient,
 } from "../../redis_barrier.ts";
 import { closeClient, openClient } from "./_adapter.ts";
+import { FakeClient } from "./_fake.ts";
 import { failure, join, joinAll, meet, type Scope, test, turn, until, within } from "./_helpers.ts";
 import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
@@ -148,24 +149,12 @@ test("RedisBarrier.connect() heeds its signal, and leaves no seat", async (scope
   }
 });
 
-/** A client that answers what it is told to, and hears nothing. */
-function fakeClient(answer: () => string): RedisClient {
-  const fake = {
-    status: "ready",
-    evalsha: () => Promise.resolve(answer()),
-    eval: () => Promise.resolve(answer()),
-    duplicate: () => ({ ...fake }),
-    on: (event: string, listener: () => void) => event === "end" && queueMicrotask(listener),
-    subscribe: () => Promise.resolve(1),
-    disconnect: () => {},
-  };
-  return fake;
-}
-
 test("RedisBarrier.connect() refuses a Redis that is too old, and names its version", async () => {
   const options = { key: newKey(), parties: 2 };
   for (const version of ["6.0.16", "5.0.7", "2.8.0"]) {
-    const error = await failure(RedisBarrier.connect(fakeClient(() => version), options)) as Error;
+    const error = await failure(
+      RedisBarrier.connect(new FakeClient(() => version).client, options),
+    ) as Error;
     assertEquals([error.name, error.message], [
       "NotSupportedError",
       `Redis 6.2 or later is needed: this is ${version}`,
@@ -176,7 +165,9 @@ test("RedisBarrier.connect() refuses a Redis that is too old, and names its vers
 test("RedisBarrier.connect() refuses a client by which nothing is heard", async () => {
   const options = { key: newKey(), parties: 2, connectTimeout: 20 };
   for (const version of ["6.2.0", "7.0.15", "8.2", ""]) {
-    const error = await failure(RedisBarrier.connect(fakeClient(() => version), options)) as Error;
+    const fake = new FakeClient(() => version);
+    fake.hears = false;
+    const error = await failure(RedisBarrier.connect(fake.client, options)) as Error;
     assertEquals([error.name, error.message], [
       "NotSupportedError",
       "Redis answers, but nothing of what it publishes comes in by this client",
