@@ -41,7 +41,8 @@
  * passed. Who never came breaks nothing: only a `timeout` ends that, and the error says `and 2 that never came`.
  *
  * **While Redis cannot be reached** calls wait for it. A timeout or signal frees its own caller at most a second later, and
- * breaks the phase for the others when Redis is back, unless they have passed it by then.
+ * breaks the phase for the others when Redis is back, unless they have passed it by then. A party that alone is cut off is
+ * lost when its lease ends, and told so when it reaches Redis again: give its waits a timeout.
  *
  * **The action** is stated by all parties or by none. It is run by the party with the smallest name (by bytes) of those that
  * arrived and did not drop, at most once a phase. If that party is lost, the phase breaks. While it runs its action, it can
