@@ -189,7 +189,11 @@ export class RedisBarrier implements AsyncDisposable {
    *
    * const client = createClient({ url: "redis://127.0.0.1:6379" });
    * await client.connect();
-   * await using barrier = await RedisBarrier.connect(client, { key: "run 42", parties: 3 });
+   * const barrier = await RedisBarrier.connect(client, { key: "run 42", parties: 3 });
+   * await barrier.wait();
+   * await barrier.arriveAndDrop();
+   * await barrier[Symbol.asyncDispose]();
+   * client.destroy(); // yours is for you to close
    * ```
    *
    * @param redis A URL (`redis://`, `rediss://` or the path of a Unix socket), which takes ioredis; or a client of ioredis or

@@ -1,0 +1,60 @@
+// Copyright 2026 the Rendezvous authors. MIT license.
+
+// The examples of the documentation need a Redis, so `deno test --doc` leaves them out. Here each is checked and run, with
+// one party in the place of many.
+
+import { assertEquals } from "@std/assert";
+import { within } from "../_helpers/harness.ts";
+import { type Scope, test } from "./_helpers.ts";
+import { startRedis } from "./_server.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The examples of a file that are about Redis. */
+async function examplesOf(file: string): Promise<string[]> {
+  const text = (await Deno.readTextFile(new URL(file, ROOT))).replaceAll(/^ +\* ?/gm, "");
+  return [...text.matchAll(/```ts ignore\n([^]*?)```/g)].map(([, code]) => code!)
+    .filter((code) => code.includes("barrier/redis"));
+}
+
+/** Checks and runs a program, which must end by itself. */
+async function run(scope: Scope, program: string): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--check", "--quiet", "-", "42", "resize-1"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(program));
+  await writer.close();
+  const output = child.output();
+  scope.defer(async () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await output;
+  });
+  const { code, stderr } = await within(output, program);
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""], program);
+}
+
+for (const file of ["redis_barrier.ts", "README.md"]) {
+  test(`The examples of ${file} run`, async (scope) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    scope.use(await startRedis("--port", `${port}`, "--bind", "127.0.0.1"));
+    const examples = await examplesOf(file);
+    assertEquals(examples.length > 0, true);
+    for (const example of examples) {
+      const program = example.replace(/redis:\/\/[\w.]+:6379/, `redis://127.0.0.1:${port}`)
+        .replace(/parties: \d/, "parties: 1").replace("resize, run", crypto.randomUUID());
+      await run(scope, program);
+    }
+  });
+}
