@@ -297,7 +297,11 @@ class NodeRedisConnection implements Connection {
   }
 
   close(): Promise<void> {
-    this.#subscriber?.destroy();
+    try {
+      this.#subscriber?.destroy();
+    } catch {
+      // It has been closed.
+    }
     return Promise.resolve();
   }
 }

@@ -13,7 +13,7 @@ import {
   type RedisBarrierOptions,
   type RedisClient,
 } from "../../redis_barrier.ts";
-import { closeClient, openClient } from "./_adapter.ts";
+import { clients, closeClient, openClient } from "./_adapter.ts";
 import { FakeClient } from "./_fake.ts";
 import { failure, join, joinAll, meet, type Scope, test, turn, until, within } from "./_helpers.ts";
 import { noRedis, startRedis, type TestRedis } from "./_server.ts";
@@ -118,13 +118,30 @@ test("RedisBarrier.connect() gives up on a client that waits for its engine", as
   ]);
 });
 
-test("RedisBarrier.connect() gives up on an engine that stands still", async (scope) => {
-  const own = scope.use(await startRedis());
-  Deno.kill(own.pid, "SIGSTOP");
-  scope.defer(() => Deno.kill(own.pid, "SIGCONT"));
-  const options = { key: newKey(), parties: 2, connectTimeout: 50 };
-  const error = await failure(RedisBarrier.connect(own.path, options)) as Error;
-  assertEquals(error.name, "TimeoutError");
+for (const kind of clients) {
+  test(`RedisBarrier.connect() gives up on an engine that stands still [${kind}]`, async (scope) => {
+    const own = scope.use(await startRedis());
+    const client = await openClient(scope, kind, own.path);
+    if (typeof client !== "string") await (client as Redis).ping();
+    Deno.kill(own.pid, "SIGSTOP");
+    scope.defer(() => Deno.kill(own.pid, "SIGCONT"));
+    const options = { key: newKey(), parties: 2, connectTimeout: 50 };
+    const error = await failure(RedisBarrier.connect(client, options)) as Error;
+    assertEquals(error.name, "TimeoutError");
+  });
+}
+
+test("RedisBarrier.connect() says that a client is closed", async () => {
+  const client = createClient({ socket: { path: server.path, tls: false } });
+  const options = { key: newKey(), parties: 2 };
+  const error = await failure(RedisBarrier.connect(client, options)) as Error;
+  assertMatch(error.message, /^Redis cannot be used: .*closed/);
+  const own = new AsyncDisposableStack();
+  const ended = await openClient(own, "ioredis", server.path);
+  await (ended as Redis).ping();
+  await own.disposeAsync();
+  const other = await failure(RedisBarrier.connect(ended, options)) as Error;
+  assertMatch(other.message, /^Redis cannot be used: .*closed/);
 });
 
 test("RedisBarrier.connect() heeds its signal, and leaves no seat", async (scope) => {
