@@ -5,7 +5,7 @@
  *
  * {@linkcode AsyncBarrier} is for the tasks of one event loop, {@linkcode Barrier} for workers that share
  * memory. Both need no permission and run in Deno, Node, Bun and browsers. The barrier for processes is
- * `@rendezvous/barrier/process`.
+ * `@rendezvous/barrier/process`, the one for machines `@rendezvous/barrier/redis`.
  *
  * A barrier never hangs because a party failed: a timeout, an abort, a throwing action or a party that
  * leaves breaks it for all, at once and for the same reason. A phase completes for all of its parties or for
