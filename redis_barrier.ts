@@ -148,7 +148,7 @@ const MAX_PHASE = 2 ** 40;
  * {@linkcode RedisBarrier.arriveAndDrop} or the end of its scope is a lost party.
  *
  * **The numbers of a phase** are `parties - 1` for the first to `0` for the last. Where Redis loses data in the middle of a
- * phase some may be there twice, `0` never.
+ * phase some may be there twice, `0` among them: what must be done just once is for the action.
  *
  * @example Survivors go on without who was lost
  * ```ts ignore
