@@ -9,6 +9,9 @@ import { clients } from "./_adapter.ts";
 import { type Scope, until, within } from "./_helpers.ts";
 import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
+/** In ms. Processes that live must speak within it, on however busy a machine; each death takes that long to be noticed. */
+const LEASE = 1_500;
+
 let server: TestRedis;
 
 Deno.test.beforeAll(async () => {
@@ -74,7 +77,7 @@ for (const client of clients) {
     runtimes,
     `RedisBarrier has processes of Deno, Node and Bun meet, and names who was killed [${client}]`,
     async (scope) => {
-      const options = { key: crypto.randomUUID(), parties: 3, lease: 600, acts: "notes", client };
+      const options = { key: crypto.randomUUID(), parties: 3, lease: LEASE, acts: "notes", client };
       const connect = (actor: Actor, name: string) =>
         actor.do("connect", server.path, { ...options, name });
       const parties = runtimes.map((runtime) => start(scope, runtime));
@@ -117,7 +120,7 @@ for (const runtime of runtimes) {
     [runtime],
     `RedisBarrier tells a party that slept past its lease, and lets it not arrive [${runtime.name}]`,
     async (scope) => {
-      const options = { key: crypto.randomUUID(), parties: 2, lease: 600 };
+      const options = { key: crypto.randomUUID(), parties: 2, lease: LEASE };
       const [a, b] = [start(scope, runtime), start(scope, runtime)];
       await a.do("connect", server.path, { ...options, name: "a" });
       await b.do("connect", server.path, { ...options, name: "b" });
@@ -145,7 +148,7 @@ for (const runtime of runtimes) {
     [runtime],
     `RedisBarrier tells a sleeper that its phase has passed, whatever came later [${runtime.name}]`,
     async (scope) => {
-      const options = { key: crypto.randomUUID(), parties: 2, lease: 600 };
+      const options = { key: crypto.randomUUID(), parties: 2, lease: LEASE };
       const [a, b] = [start(scope, runtime), start(scope, runtime)];
       await a.do("connect", server.path, { ...options, name: "a" });
       await b.do("connect", server.path, { ...options, name: "b" });
@@ -168,7 +171,7 @@ for (const runtime of runtimes) {
     [runtime],
     `RedisBarrier keeps no process alive that awaits nothing [${runtime.name}]`,
     async (scope) => {
-      const options = { key: crypto.randomUUID(), parties: 2, lease: 600 };
+      const options = { key: crypto.randomUUID(), parties: 2, lease: LEASE };
       const b = start(scope, deno);
       await b.do("connect", server.path, { ...options, name: "b" });
       const { code, lines } = await ends(scope, runtime, options.key, "a", "arrive");
@@ -182,7 +185,7 @@ for (const runtime of runtimes) {
     [runtime],
     `RedisBarrier keeps a process alive that awaits it [${runtime.name}]`,
     async (scope) => {
-      const options = { key: crypto.randomUUID(), parties: 2, lease: 600 };
+      const options = { key: crypto.randomUUID(), parties: 2, lease: LEASE };
       const b = start(scope, deno);
       await b.do("connect", server.path, { ...options, name: "b" });
       const ended = ends(scope, runtime, options.key, "a", "wait");
