@@ -28,7 +28,7 @@ export interface Program {
   readonly missing: string | undefined;
 }
 
-function program(name: string, path: string | undefined, remedy: string): Program {
+export function program(name: string, path: string | undefined, remedy: string): Program {
   return { name, path, missing: path === undefined ? `there is no ${name}: ${remedy}` : undefined };
 }
 

@@ -7,7 +7,8 @@ import {
   ProcessBarrierServer,
   type ProcessBarrierServerOptions,
 } from "../../process_barrier.ts";
-import { until, within } from "../_helpers/harness.ts";
+import { within } from "../_helpers/harness.ts";
+import { suspend } from "../_helpers/suspend.ts";
 
 export { failure, quiet, test, turn, until, within } from "../_helpers/harness.ts";
 
@@ -176,17 +177,8 @@ export class Actor implements AsyncDisposable {
   }
 
   /** Stops it, and waits until all its threads stand still. */
-  async stop(): Promise<void> {
-    this.kill("SIGSTOP");
-    const isStopped = async () => {
-      const states = [];
-      for await (const { name } of Deno.readDir(`/proc/${this.pid}/task`)) {
-        const stat = await Deno.readTextFile(`/proc/${this.pid}/task/${name}/stat`);
-        states.push(stat.slice(stat.lastIndexOf(")") + 2)[0]);
-      }
-      return states.every((state) => state === "T");
-    };
-    await until(isStopped, "all threads stopped");
+  stop(): Promise<void> {
+    return suspend(this.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
