@@ -24,10 +24,12 @@ export class ProcessActor implements Actor {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
 
-  constructor(blocking: boolean) {
+  /** `packages`: whether it needs those of `deno.json`. */
+  constructor(blocking: boolean, packages: boolean = false) {
     this.blocking = blocking;
+    const flags = packages ? ["--no-check"] : ["--no-config", "--no-lock"];
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-config", "--no-lock", new URL(PARTY).pathname],
+      args: ["run", "-A", "--quiet", ...flags, new URL(PARTY).pathname],
       stdin: "piped",
       stdout: "null",
       stderr: "inherit",

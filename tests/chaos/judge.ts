@@ -13,11 +13,17 @@ export interface Rules {
   unnamed?: number;
   /** Whether it has an action: then what breaks one phase may break two, and one reset mends both. */
   hasAction?: boolean;
+  /** Whether data was lost that only the engine knew: a break that only some were told, or the order of arrivals. */
+  dataLost?: boolean;
+  /** Whoever is cancelled waits so long for an engine that may be away, in ms, and then cannot know how the phase ends. */
+  answerTimeout?: number;
 }
 
 /** What a round was like. */
 export interface Verdict {
   problems: string[];
+  /** What else is wrong, as data was lost. */
+  disagreements: string[];
   told: Record<string, number>;
   /** How long it took after somebody was told of a phase until all were who waited then, in ms. */
   slowest: number;
@@ -38,6 +44,8 @@ interface Party {
   ended: number;
   disposed: number;
   stopped: boolean;
+  /** It may be taken for lost at any time; or an engine that had lost its data took it in the place of another. */
+  starved: boolean;
   left: boolean;
   calls: Done[];
 }
@@ -46,10 +54,11 @@ interface Party {
 type Phases = [from: number, to: number];
 
 export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
-  const { parties, over } = gather(log);
+  const { parties, over } = gather(log, rules);
   const calls = [...parties.values()].flatMap((party) => party.calls);
   const problems: string[] = [];
-  const verdict: Verdict = { problems, told: {}, slowest: 0 };
+  const disagreements = rules.dataLost ? [] : problems;
+  const verdict: Verdict = { problems, disagreements, told: {}, slowest: 0 };
   const partyOf = (name: string) => parties.get(name)!;
 
   /** Those told that a phase ended, and how: one word for each. */
@@ -60,11 +69,11 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     if (!known.has(how)) known.set(how, call);
   };
 
-  /** Whose server died with their answers on the way. */
+  /** Those that were told what may not be so: an answer was on its way from a server that died, or never came. */
   const doubtful = new Set<Done>();
   for (const call of calls) {
     const { who, does, told, start, end } = call;
-    const { ended, disposed, transport } = partyOf(who);
+    const { ended, disposed, transport, starved } = partyOf(who);
     const what = `${who} in line ${start}, ${does}`;
     if (told === undefined) {
       if (ended === Infinity) problems.push(`${what}: was never told`);
@@ -80,12 +89,19 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     }
     // A server may end while somebody is about to join.
     const joinsNoMore = does === "join" && over !== undefined && over.at < end;
-    if (told.kind === "failed" && !joinsNoMore) problems.push(`${what}: failed: ${told.text}`);
+    const mayFail = joinsNoMore || call.may?.includes("fail");
+    if (told.kind === "failed" && !mayFail) problems.push(`${what}: failed: ${told.text}`);
     if (told.kind === "refused" && !call.may?.includes("be refused")) {
-      const isOver = over !== undefined && over.at < end || disposed < end;
+      const isGone = disposed < end || ended < end || starved;
+      const isOver = over !== undefined && over.at < end || isGone;
       if (!isOver) problems.push(`${what}: was refused: ${told.text}`);
     }
-    if (told.kind === "cancelled" && does === "wait" && !call.may?.includes("withdraw")) {
+    if (told.kind === "cancelled" && does === "wait" && isInDoubt(call)) {
+      doubtful.add(call);
+      verdict.told["cancelled, in doubt"] = (verdict.told["cancelled, in doubt"] ?? 0) + 1;
+    } else if (
+      told.kind === "cancelled" && does === "wait" && !call.may?.includes("withdraw")
+    ) {
       if (told.phase !== undefined) note(told.phase, `broken (${told.why})`, call);
     }
     if (told.kind === "broken") {
@@ -96,6 +112,10 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
       if (cannotKnow) doubtful.add(call);
       else note(told.phase, `broken (${told.reason})`, call);
     }
+  }
+
+  function isInDoubt({ start, end }: Done): boolean {
+    return log[end]!.at - log[start]!.at > (rules.answerTimeout ?? Infinity);
   }
 
   /** What is wrong with the party that an error names. */
@@ -110,7 +130,7 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     const did = party.calls.filter(({ start }) => start < end);
     const may = (thing: string) => did.some((call) => (call.may as string[])?.includes(thing));
     const isSo = {
-      lost: party.ended < end,
+      lost: party.ended < end || party.starved,
       aborted: party.disposed < end || may("abort"),
       timeout: may("time out"),
       action: false,
@@ -147,7 +167,7 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
   for (const [phase, ways] of endings) {
     if (ways.size < 2) continue;
     const all = [...ways].map(([how, { who, end }]) => `${how} (${who} in line ${end})`);
-    problems.push(`phase ${phase} ended in two ways: ${all.join(", ")}`);
+    disagreements.push(`phase ${phase} ended in two ways: ${all.join(", ")}`);
   }
 
   const covers = (call: Done, phase: number) => {
@@ -169,9 +189,9 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     if (rules.unnamed !== undefined && begun.length < rules.unnamed) {
       early(`${begun.length} of ${rules.unnamed} had begun to arrive`);
     }
-    for (const [name, { joined, ended, disposed, calls }] of parties) {
+    for (const [name, { joined, ended, disposed, starved, calls }] of parties) {
       if (joined === undefined || rules.unnamed !== undefined) continue;
-      const isGone = Math.min(ended, disposed) < call.end;
+      const isGone = starved || Math.min(ended, disposed) < call.end;
       const hasDropped = calls.some(({ does, told, start }) =>
         does === "drop" && start < call.end &&
         (told === undefined || told.kind === "arrived" && told.phase < phase)
@@ -193,7 +213,7 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
       start < left &&
       (may ? end > begun : Math.abs(from - phase) <= (rules.hasAction ? 1 : 0))
     );
-    if (!isMended) problems.push(`phase ${phase} was left though nobody had mended it`);
+    if (!isMended) disagreements.push(`phase ${phase} was left though nobody had mended it`);
   }
 
   for (const [phase, ways] of endings) {
@@ -217,11 +237,11 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     const isRight = isWhole
       ? numbers.every((number, i) => number === i)
       : new Set(numbers).size === numbers.length;
-    if (!isRight) problems.push(`phase ${phase}: the numbers are ${numbers.join(", ")}`);
+    if (!isRight) disagreements.push(`phase ${phase}: the numbers are ${numbers.join(", ")}`);
   }
 
-  for (const [name, { joined, ended, disposed, left, calls }] of parties) {
-    const isGone = Math.min(ended, disposed) < Infinity;
+  for (const [name, { joined, ended, disposed, starved, left, calls }] of parties) {
+    const isGone = starved || Math.min(ended, disposed) < Infinity;
     if (joined === undefined || isGone || over !== undefined) continue;
     if (!left) problems.push(`${name}: has not left`);
     else if (!calls.some(({ does, told }) => does === "drop" && told?.kind === "arrived")) {
@@ -244,8 +264,14 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
   return verdict;
 }
 
+/** Whether a party is told that it took a seat of somebody whom the engine had forgotten. */
+export function isReplaced(entry: Entry): boolean {
+  return entry.what === "told" && entry.kind === "refused" &&
+    entry.text.includes("its seat was given to another");
+}
+
 /** Puts together what belongs to each party. */
-function gather(log: readonly Entry[]) {
+function gather(log: readonly Entry[], { dataLost = false }: Rules) {
   const parties = new Map<string, Party>();
   let over: { at: number; how: "killed" | "disposed" } | undefined;
   for (const [at, entry] of log.entries()) {
@@ -255,6 +281,7 @@ function gather(log: readonly Entry[]) {
       ended: Infinity,
       disposed: Infinity,
       stopped: false,
+      starved: false,
       left: false,
       calls: [],
     };
@@ -273,6 +300,7 @@ function gather(log: readonly Entry[]) {
         over ??= { at, how: entry.how };
         break;
       case "stopped":
+      case "starved":
       case "left":
         party[entry.what] = true;
         break;
@@ -281,6 +309,7 @@ function gather(log: readonly Entry[]) {
         break;
       case "told":
         Object.assign(party.calls.find(({ id }) => id === entry.id)!, { end: at, told: entry });
+        if (dataLost && isReplaced(entry)) party.starved = true;
     }
   }
   return { parties, over };

@@ -45,6 +45,9 @@ function broken(reason: "lost" | "timeout" | "aborted", party?: string): Told {
 
 const LOST = broken("lost", "b");
 
+/** What is told of phase 0, and one millisecond goes by with each line. */
+const TIMED_OUT: Told = { kind: "cancelled", why: "timeout", phase: 0 };
+
 /** Scripts, and what is wrong with each: nothing, if it is nothing. */
 const cases: [name: string, problem: string | undefined, script: Script, rules?: Rules][] = [
   [
@@ -99,6 +102,20 @@ const cases: [name: string, problem: string | undefined, script: Script, rules?:
     "phase 0 ended in two ways: broken (lost) (a in line 5), broken (aborted) (c in line 6)",
     new Script("a", "c").call("a", 1).call("c", 1).is("b", { what: "gone", how: "killed" })
       .told("a", 1, LOST).told("c", 1, broken("aborted")),
+  ],
+  [
+    "two outcomes, where one was told of before an engine had answered",
+    undefined,
+    new Script("a", "b").call("b", 1, "wait", ["time out"]).call("a", 1).told("b", 1, TIMED_OUT)
+      .told("a", 1, passed(0, 1)).end(1, "a", "b"),
+    { answerTimeout: 1 },
+  ],
+  [
+    "two outcomes where the engine had time to answer",
+    "phase 0 ended in two ways",
+    new Script("a", "b").call("b", 1, "wait", ["time out"]).call("a", 1).told("b", 1, TIMED_OUT)
+      .told("a", 1, passed(0, 1)).end(1, "a", "b"),
+    { answerTimeout: 2 },
   ],
   [
     "a loss",

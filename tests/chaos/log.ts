@@ -39,7 +39,7 @@ export interface Call {
   /** The barrier was in this phase, or a later one; or it is the one that is asked for. */
   from: number;
   /** How it may end beside passing or breaking. */
-  may?: ("time out" | "abort" | "withdraw" | "be refused" | "mend any")[] | undefined;
+  may?: ("time out" | "abort" | "withdraw" | "be refused" | "fail" | "mend any")[] | undefined;
 }
 
 export type Fact =
@@ -48,9 +48,10 @@ export type Fact =
   /** It has a seat, and must arrive in each phase from this one on, unless it has no name. */
   | { what: "joined"; phase: number; transport?: string }
   /** Written before it is done, as is `over`. */
-  | { what: "gone"; how: "killed" | "ended" | "disposed" | "unborn" }
+  | { what: "gone"; how: "killed" | "ended" | "disposed" | "unborn" | "asleep" }
   | { what: "over"; how: "killed" | "disposed" }
-  | { what: "stopped" | "left" }
+  /** `starved`: the machine did not let it run for so long that it may be taken for lost. */
+  | { what: "stopped" | "left" | "starved" }
   | { what: "listening"; path: string };
 
 export type Entry = { who: string; at: number } & Fact;

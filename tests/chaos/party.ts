@@ -6,6 +6,7 @@
 import { Barrier, type BarrierHandle, BrokenBarrierError } from "../../barrier.ts";
 import { ProcessBarrier, ProcessBarrierServer } from "../../process_barrier.ts";
 import type { ResetOptions, WaitForOptions, WaitOptions } from "../../process_barrier.ts";
+import type { RedisBarrier } from "../../redis_barrier.ts";
 import { type Call, type Doing, Log, Random, type Told } from "./log.ts";
 
 export interface Plan {
@@ -15,7 +16,7 @@ export interface Plan {
   /** From this phase on it meets the others once more, and drops. */
   target: number;
   /** A barrier; or of how many parties a server is to be that it becomes. */
-  place: BarrierHandle | { path: string; transport: "socket" | "shared-memory" } | {
+  place: BarrierHandle | { path: string; transport: "socket" | "shared-memory" } | RedisPlace | {
     parties: number;
   };
   blocking?: boolean;
@@ -30,8 +31,19 @@ export interface Plan {
   unnamed?: boolean;
 }
 
+/** A barrier of Redis. */
+export interface RedisPlace {
+  url: string;
+  key: string;
+  seats: number;
+  /** In ms. */
+  lease: number;
+  /** What stands in the script, and what shall stand there: to see whether that is noticed. */
+  mutation?: [from: string, to: string] | undefined;
+}
+
 interface Handle {
-  readonly barrier: Barrier | ProcessBarrier;
+  readonly barrier: Barrier | ProcessBarrier | RedisBarrier;
   wait(options?: WaitOptions): number | Promise<number>;
   waitFor(phase: number, options: WaitForOptions): void | Promise<void>;
   ready(options: WaitForOptions): void | Promise<void>;
@@ -46,6 +58,18 @@ async function enter({ place, name, blocking = false, unnamed }: Plan): Promise<
     return {
       barrier,
       wait: (options) => blocks ? barrier.waitSync(options) : barrier.wait(options),
+      waitFor: (phase, options) => barrier.waitFor(phase, options),
+      ready: (options) => barrier.ready(options),
+      reset: (phase, options) => barrier.reset(phase, options).then(() => {}),
+      leave: () => barrier[Symbol.asyncDispose](),
+    };
+  }
+  if ("url" in place) {
+    const { enterRedis } = await import("./redis_party.ts");
+    const barrier = await enterRedis(place, name);
+    return {
+      barrier,
+      wait: (options) => barrier.wait(options),
       waitFor: (phase, options) => barrier.waitFor(phase, options),
       ready: (options) => barrier.ready(options),
       reset: (phase, options) => barrier.reset(phase, options).then(() => {}),
@@ -142,7 +166,7 @@ class Party {
         this.#handle = await enter(this.#plan);
       },
       undefined,
-      ["be refused"],
+      "url" in place ? ["be refused", "fail"] : ["be refused"],
     );
     if (joined.kind !== "done") return;
     // While an action runs, arrivals count for the next phase.
@@ -303,9 +327,21 @@ async function serve({ log: path, name, place }: Plan, until: Promise<unknown>):
 
 async function follow(plan: Plan, die: () => unknown): Promise<void> {
   using log = new Log(plan.log, plan.name);
+  using _ = "url" in plan.place ? watchStarving(log, plan.place.lease) : undefined;
   const forever = new Promise<void>(() => {});
   await new Party(plan, log, async () => (die(), await forever)).live();
   log.write({ what: "left" });
+}
+
+/** Sees whether the event loop stands still for so long that the party may be taken for lost. */
+function watchStarving(log: Log, lease: number): Disposable {
+  let last = Date.now();
+  const timer = setInterval(() => {
+    const now = Date.now();
+    if (now - last > lease / 2) log.write({ what: "starved" });
+    last = now;
+  }, lease / 10);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 async function* lines(): AsyncGenerator<string> {
