@@ -56,7 +56,7 @@ interface OwnIoredis extends IoredisClient {
   on(event: string, listener: (...args: never[]) => void): unknown;
   disconnect(): void;
   duplicate(options?: object): OwnIoredis;
-  readonly options: { protocol?: number };
+  readonly options: { protocol?: number; enableReadyCheck?: boolean };
   readonly stream?: { unref?(): void; destroy?(): void };
   readonly isCluster?: boolean;
 }
@@ -224,6 +224,9 @@ class UrlConnection implements Connection {
       throw this.#error ?? error;
     }
     this.#isConnected = true;
+    // From now on an engine that still reads its disk says so to each statement, which is made again soon. The client would
+    // wait for a second.
+    this.#client.options.enableReadyCheck = false;
   }
 
   evalsha(digest: string, keys: string[], args: string[]): Promise<unknown> {

@@ -112,9 +112,9 @@ export class Engine implements AsyncDisposable {
     status.then(() => ended = true);
     const answers = async () => {
       if (ended) throw new Error(`The engine has ended: ${await this.#output}`);
-      const info = await this.cli("INFO", "server").catch(() => "");
-      // Not that of somebody else.
-      return info.includes(`process_id:${pid}\r`);
+      const info = await this.cli("INFO").catch(() => "");
+      // Not that of somebody else; and it has read what is on its disk.
+      return info.includes(`process_id:${pid}\r`) && info.includes("loading:0\r");
     };
     await until(answers, `an engine answers on port ${port}`);
   }
