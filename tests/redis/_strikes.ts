@@ -253,7 +253,10 @@ class Round implements AsyncDisposable {
     try {
       const barrier = await RedisBarrier.connect(this.engine.url, options);
       this.#read();
-      if (this.#members.has(name)) this.problems.push(`${name} could be used twice`);
+      // An engine that has lost its data takes anybody, until somebody tells it more.
+      if (this.#members.has(name) && !this.dataLost) {
+        this.problems.push(`${name} could be used twice`);
+      }
       this.#log.write({ what: "gone", how: "disposed" }, name);
       await barrier[Symbol.asyncDispose]();
     } catch (error) {
