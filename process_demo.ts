@@ -12,26 +12,34 @@
  * It runs itself once more for each process, as `process_demo.ts party TASK`, in Deno with no permission but to reach the
  * barrier. The parties print what they do. What the timeline needs they tell in lines of JSON on stderr.
  *
- * It imports nothing but this library and what every runtime brings along, so that nothing is downloaded. Node runs it as
- * it is: so there is no `using` here, which Node 22 does not know, and no syntax but types that Node could not just leave
- * out.
+ * Without `--redis` it imports nothing but this library and what every runtime brings along, so that nothing is
+ * downloaded. Node runs it as it is: so there is no `using` here, which Node 22 does not know, and no syntax but types that
+ * Node could not just leave out.
  *
  * @module
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ProcessBarrier, ProcessBarrierServer } from "./process_barrier.ts";
+import type { RedisBarrier } from "./redis_barrier.ts";
+
+/** Where the barrier is. */
+type Place = { path: string } | { redis: string; key: string };
 
 /** What a party is told to do. */
 interface Task {
-  path: string;
+  place: Place;
+  parties: number;
   party: number;
   /** How long it works in each phase, in ms. */
   work: number[];
@@ -58,6 +66,16 @@ interface Options {
   seed: number;
   kill: number | undefined;
   timeline: boolean;
+  /** The URL of a Redis server; empty for a server of its own. */
+  redis: string | undefined;
+}
+
+/** Where the parties of a run meet. */
+interface Host {
+  place: Place;
+  /** Frees the others if this party ends before it came. What it went through is known when it has ended. */
+  expect(name: string, child: Child, history: Promise<Event[]>): void;
+  close(): Promise<void>;
 }
 
 const HELP = `Usage: process_demo.ts [options]
@@ -68,6 +86,8 @@ Processes work for a random time, meet at a barrier, and go on together.
   -p, --phases <K>     how often they meet, from 1 to 1000 (default: 1)
   -s, --seed <S>       for work times that can be repeated
   -k, --kill <I>       kill process I before it arrives
+      --redis [URL]    meet through Redis, such as redis://localhost:6380; without
+                       a URL through a redis-server that runs for this only
       --no-timeline    draw no timeline of the run
   -h, --help           show this help`;
 
@@ -89,17 +109,24 @@ const args = process.argv.slice(2);
 process.exitCode = args[0] === "party" ? await takePart(JSON.parse(args[1]!)) : await main(args);
 
 /** One party, in a process of its own. Returns its exit status. */
-async function takePart({ path, party, work, doomed }: Task): Promise<number> {
+async function takePart({ place, parties, party, work, doomed }: Task): Promise<number> {
   const name = nameOf(party);
-  let barrier: ProcessBarrier | undefined;
+  let barrier: ProcessBarrier | RedisBarrier | undefined;
   try {
-    // However many start at the same time: it waits for its turn.
-    barrier = await ProcessBarrier.connect(path, { name, connectTimeout: Infinity });
+    barrier = await connect(place, parties, name);
     for (const ms of work) {
       console.log(`${name} is working for ${(ms / 1_000).toFixed(2)} seconds.`);
       tell("works");
       await delay(ms);
-      if (doomed) await barrier.waitFor(barrier.phase);
+      if (doomed) {
+        for (;;) {
+          const { arrived, broken } = await barrier.status();
+          if (arrived === parties - 1 || broken) break;
+          await delay(5);
+        }
+        tell("doomed");
+        await barrier.waitFor(barrier.phase);
+      }
       console.log(`${name} reached the barrier.`);
       tell("reached");
       await barrier.wait();
@@ -116,13 +143,26 @@ async function takePart({ path, party, work, doomed }: Task): Promise<number> {
   }
 }
 
+async function connect(
+  place: Place,
+  parties: number,
+  name: string,
+): Promise<ProcessBarrier | RedisBarrier> {
+  // However many start at the same time: it waits for its turn.
+  if ("path" in place) {
+    return await ProcessBarrier.connect(place.path, { name, connectTimeout: Infinity });
+  }
+  const { RedisBarrier } = await import("./redis_barrier.ts");
+  return await RedisBarrier.connect(place.redis, { key: place.key, parties, name, lease: 3_000 });
+}
+
 function nameOf(party: number): string {
   return `Process ${party}`;
 }
 
-function tell(what: Event["what"], why?: string): void {
-  const event: Event = { what, at: now(), why };
-  console.error(JSON.stringify(event));
+/** `doomed`: all others have arrived, so that it can be killed. */
+function tell(what: Event["what"] | "doomed", why?: string): void {
+  console.error(JSON.stringify({ what, at: now(), why }));
 }
 
 function now(): number {
@@ -153,62 +193,139 @@ async function main(args: string[]): Promise<number> {
     process.on(signal, interrupt);
     return () => process.off(signal, interrupt);
   });
+  let host: Host | undefined;
   try {
-    const histories = await meet(options, children, () => interrupted > 0);
+    host = await listen(options);
+    const histories = await meet(options, host, children, () => interrupted > 0);
     if (interrupted) return interrupted;
     if (options.timeline) console.log(`\n${draw(histories, terminalWidth())}`);
     return report(histories);
+  } catch (error) {
+    if (options.redis === undefined) throw error;
+    if (interrupted) return interrupted;
+    console.error(`error: ${(error as Error).message}`);
+    return 1;
   } finally {
+    await host?.close();
     for (const remove of listeners) remove();
   }
+}
+
+async function listen({ processes: parties, redis }: Options): Promise<Host> {
+  if (redis !== undefined) return await useRedis(redis, parties);
+  const server = await ProcessBarrierServer.listen({ parties });
+  return {
+    place: { path: server.path },
+    expect: (name, { ended }) => server.expect(name, ended),
+    close: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** Parties that meet through Redis. Nobody owns the barrier there. */
+async function useRedis(url: string, parties: number): Promise<Host> {
+  const engine = url === "" ? await startRedis() : { url, close: async () => {} };
+  const key = `process_demo:${randomUUID()}`;
+  const aborting: Promise<void>[] = [];
+  const abort = async (name: string) => {
+    // Its place is free, and whoever has it can abort.
+    const barrier = await connect({ redis: engine.url, key }, parties, name);
+    await barrier.abort(new Error(`${name} never came`));
+    await barrier[Symbol.asyncDispose]();
+  };
+  return {
+    place: { redis: engine.url, key },
+    expect(name, _, history) {
+      const watching = history.then(async (events) => {
+        if (events.every(({ what }) => what !== "works")) await abort(name);
+      });
+      watching.catch(() => {}); // Nobody can be told.
+      aborting.push(watching);
+    },
+    async close() {
+      await Promise.allSettled(aborting);
+      await engine.close();
+    },
+  };
+}
+
+/** A server for this run only. */
+async function startRedis(): Promise<{ url: string; close(): Promise<void> }> {
+  const directory = await mkdtemp(`${tmpdir()}/process_demo-`);
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  const options = { dir: directory, bind: "127.0.0.1", port, save: "", appendonly: "no" };
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const server = spawn("redis-server", flags, { stdio: ["ignore", "pipe", "inherit"] });
+  const isStarted = await once(server, "spawn").then(() => true, () => false);
+  const close = async () => {
+    if (isStarted && server.kill("SIGKILL")) await once(server, "exit");
+    await rm(directory, { recursive: true, force: true });
+  };
+  for await (const line of isStarted ? createInterface({ input: server.stdout }) : []) {
+    if (line.includes("Ready to accept connections")) {
+      server.stdout.resume(); // Whatever else it says.
+      console.log(`A redis-server runs for this at ${url}.`);
+      return { url, close };
+    }
+  }
+  await close();
+  throw new Error("No redis-server can be started here: install one, or give a URL");
+}
+
+function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo;
+    server.close(() => resolve(port));
+  });
+  return promise;
 }
 
 /** Starts the parties, and returns what each went through. */
 async function meet(
   { processes, phases, seed, kill }: Options,
+  host: Host,
   children: Child[],
   isInterrupted: () => boolean,
 ): Promise<Event[][]> {
-  const server = await ProcessBarrierServer.listen({ parties: processes });
-  const killLast = async (child: Child) => {
-    while (server.arrived < processes - 1 && !server.broken) await delay(5);
-    stop(child);
-  };
   const histories: Promise<Event[]>[] = [];
   try {
     for (let party = 0; party < processes && !isInterrupted(); party++) {
       const work = Array.from({ length: phases }, (_, phase) => workTime(seed, party, phase));
-      const child = start({ path: server.path, party, work, doomed: party === kill });
-      server.expect(nameOf(party), child.ended);
+      const { place } = host;
+      const child = start({ place, parties: processes, party, work, doomed: party === kill });
       children.push(child);
       // At once: of a child that ends before, Node throws away what it said.
       const history = follow(child, ({ what, why }) => {
-        if (what === "works" && party === kill) killLast(child);
         if (what === "stopped" && !isInterrupted()) {
           console.error(`${nameOf(party)} stopped: ${why}`);
         }
       });
       history.catch(() => {}); // Told below.
+      host.expect(nameOf(party), child, history);
       histories.push(history);
       await delay(0); // Lets in who is ready, and signals.
     }
     return await Promise.all(histories);
   } finally {
     children.forEach(stop);
-    await server[Symbol.asyncDispose]();
   }
 }
 
 /** Reads the options; nothing if help is wanted. */
 function readOptions(args: string[]): Options | undefined {
   const { values } = parseArgs({
-    args,
+    // The one option whose value may be left out.
+    args: args.map((arg, i) =>
+      arg === "--redis" && !args[i + 1]?.includes("://") ? "--redis=" : arg
+    ),
     options: {
       processes: { type: "string", short: "n", default: "4" },
       phases: { type: "string", short: "p", default: "1" },
       seed: { type: "string", short: "s" },
       kill: { type: "string", short: "k" },
       "no-timeline": { type: "boolean", default: false },
+      redis: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -226,6 +343,7 @@ function readOptions(args: string[]): Options | undefined {
     seed: integer("seed", 0, 2 ** 31 - 1) ?? Math.floor(Math.random() * 2 ** 31),
     kill: integer("kill", 0, processes - 1),
     timeline: !values["no-timeline"],
+    redis: values.redis,
   };
 }
 
@@ -239,18 +357,26 @@ function workTime(seed: number, party: number, phase: number): number {
 function start(task: Task): Child {
   const program = [fileURLToPath(import.meta.url), "party", JSON.stringify(task)];
   const stdio = ["ignore", "inherit", "pipe"] as const;
-  const running = spawn(process.execPath, [...flags(task.path), ...program], { stdio: [...stdio] });
+  const running = spawn(process.execPath, [...flags(task.place), ...program], {
+    stdio: [...stdio],
+  });
   const ended = once(running, "exit").then(([code, signal]) => ({ code, signal }));
   return { running, ended };
 }
 
 /** What the runtime of a party is started with. */
-function flags(path: string): string[] {
+function flags(place: Place): string[] {
   if (!("Deno" in globalThis)) return process.execArgv;
-  const directory = path.slice(0, path.lastIndexOf("/"));
+  const flags = ["run", "--quiet", "--no-prompt"];
+  if ("redis" in place) {
+    const { hostname, port } = new URL(place.redis);
+    return [...flags, "--allow-env", `--allow-net=${hostname}:${port || 6379}`];
+  }
+  const directory = place.path.slice(0, place.path.lastIndexOf("/"));
   return [
-    ...["run", "--quiet", "--no-prompt"],
-    ...[`--allow-read=${directory}`, `--allow-write=${directory}`, `--allow-net=unix:${path}`],
+    ...flags,
+    ...[`--allow-read=${directory}`, `--allow-write=${directory}`],
+    `--allow-net=unix:${place.path}`,
   ];
 }
 
@@ -266,7 +392,11 @@ async function follow(
   const history: Event[] = [];
   for await (const line of createInterface({ input: running.stderr! })) {
     if (line.startsWith('{"what":')) {
-      const event: Event = JSON.parse(line);
+      const event: Event | { what: "doomed" } = JSON.parse(line);
+      if (event.what === "doomed") {
+        running.kill("SIGKILL");
+        continue;
+      }
       history.push(event);
       onEvent(event);
     } else {
