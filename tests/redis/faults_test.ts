@@ -3,7 +3,7 @@
 // What fails beside a barrier, one thing a test. Each tells what the victim gets, what every other party gets, and what the
 // next use does. Random ones are in strikes_test.ts.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async";
 import { Redis } from "ioredis";
 import { type BrokenBarrierError, RedisBarrier, type RedisClient } from "../../redis_barrier.ts";
@@ -108,16 +108,18 @@ test("tells a process that wakes after its lease, and never lets it arrive", asy
   await arrived(2, b);
   await victim.stop();
   assertTold(await waiting, lost("v", 0));
-  assertEquals(await a.reset(0, { dropLost: true }), ["v"]);
-  await meet([a, b]);
+  assertEquals(await a.reset(0), ["v"]);
+  const replacement = await join(scope, engine.url, { ...options(3), name: "v" });
+  await meet([a, b, replacement]);
   victim.kill("SIGCONT");
   const { told } = await sleeping as { told: ToldError };
   assertTold(told, lost("v", 0));
   const { told: next } = await failure(victim.do("barrier", "wait")) as { told: ToldError };
   assertEquals(next.name, "InvalidStateError");
   assertMatch(next.message, /^"v" is gone: it did not speak for longer than its lease$/);
-  assertEquals([a.phase, (await b.status()).parties], [2, 2]);
-  await meet([a, b]);
+  const { arrived: none, parties } = await b.status();
+  assertEquals([none, parties], [0, 3]);
+  await meet([a, b, replacement]);
 });
 
 test("goes on when a connection is cut", async (scope) => {
@@ -143,10 +145,11 @@ test("takes a party behind a black hole for lost, and tells it when it is back",
   await arrived(2, b);
   proxy.hole();
   assertTold(await waiting, lost("v", 0));
-  assertEquals(await b.reset(0, { dropLost: true }), ["v"]);
-  await meet([a, b]);
   proxy.heal();
   assertTold(await inHole, lost("v", 0));
+  assertTold(await failure(victim.wait()), { name: "InvalidStateError" });
+  assertEquals(await b.reset(0, { dropLost: true }), ["v"]);
+  await meet([a, b]);
   assertTold(await failure(victim.wait()), { name: "InvalidStateError" });
   await meet([a, b]);
 });
@@ -207,6 +210,7 @@ test("tells a replica that takes over of the break that it lacks", async (scope)
   proxy.cut();
   // It may know of the break by what was published, or by those who were told.
   assertTold(await failure(c.wait()), told);
+  assertStringIncludes(await replica.cli("HGET", "barrier:{job}", "broken"), '"timeout"');
   await Promise.all([a.reset(0), b.reset(0), c.reset(0)]);
   await meet([a, b, c]);
 });
@@ -309,6 +313,20 @@ test("counts an arrival once, though its answer and all data are lost", async (s
   assertEquals(await arriving, 0);
   assertEquals((await a.status()).arrived, 0);
   await meet([a, b, v]);
+});
+
+test("decides what a party gave up while the engine stood still before it arrives again", async (scope) => {
+  const { engine, parties: [a, b, c] } = await setUp(scope);
+  await engine.pause();
+  assertTold(await failure(a.wait({ timeout: 1 })), { name: "TimeoutError" });
+  const again = failure(a.wait());
+  engine.resume();
+  const told = { name: "BrokenBarrierError", reason: "timeout", phase: 0, party: "a" };
+  assertTold(await again, told);
+  for (const other of [b, c]) assertTold(await failure(other.wait()), told);
+  await a.reset(0);
+  await meet([a, b, c]);
+  assertEquals(a.phase, 2);
 });
 
 test("refuses a wrong password at once, and tries no more", async (scope) => {
