@@ -116,6 +116,11 @@ function panel(title: string, results: Result[]) {
   };
 }
 
+/** Draws how long it takes from the last call to the last release. */
+export function drawLatency(results: Result[]): Promise<string> {
+  return draw({ ...panel("From the last call to the last release", results), width: 300 });
+}
+
 /** Draws how time and memory grow with the parties. */
 export function drawGrowth(points: Point[]): Promise<string> {
   const barriers = [...new Set(points.map(({ barrier }) => barrier))];

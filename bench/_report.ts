@@ -4,26 +4,43 @@ import type { Machine } from "./_machine.ts";
 import type { Result } from "./_plot.ts";
 
 const BEGIN = "<!-- figures: written by `deno task bench:peers` -->\n";
+const REDIS_BEGIN = "<!-- figures: written by `deno task bench:redis` -->\n";
 const END = "<!-- end of figures -->\n";
 
 /** Puts the figures of a run in place of those of another. */
 export function replaceFigures(readme: string, machine: Machine, results: Result[]): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error("Cannot find the place of the figures");
-  return readme.slice(0, begin + BEGIN.length) + figures(machine, results) + readme.slice(end);
+  return replace(readme, BEGIN, figures(machine, results));
 }
 
-function figures({ date, processor, hardwareThreads, kernel, versions }: Machine, all: Result[]) {
-  const { deno } = versions;
+/** The same for those of `redis.ts`. */
+export function replaceLatencies(readme: string, machine: Machine, results: Result[]): string {
+  const unit = "µs from the last call to the last release, medians";
+  return replace(readme, REDIS_BEGIN, `${facts(machine, unit)}\n${table(results)}\n`);
+}
+
+function replace(readme: string, marker: string, text: string): string {
+  const begin = readme.indexOf(marker);
+  const end = readme.indexOf(END, begin);
+  if (begin < 0 || end < begin) throw new Error("Cannot find the place of the figures");
+  return readme.slice(0, begin + marker.length) + text + readme.slice(end);
+}
+
+function facts(
+  { date, processor, hardwareThreads, kernel, versions }: Machine,
+  unit: string,
+): string {
   // A list, as a paragraph would be wrapped by the formatter.
   const facts = [
-    `${date.slice(0, 10)}, Deno ${deno}`,
+    `${date.slice(0, 10)}, Deno ${versions.deno}`,
     `${processor}, ${hardwareThreads} hardware threads`,
     kernel,
-    "µs a phase, medians",
+    unit,
   ];
-  let text = `\n${facts.map((fact) => `- ${fact}\n`).join("")}`;
+  return `\n${facts.map((fact) => `- ${fact}\n`).join("")}`;
+}
+
+function figures(machine: Machine, all: Result[]) {
+  let text = facts(machine, "µs a phase, medians");
   for (const hogs of [0, 2]) {
     for (const reach of ["tasks", "workers", "processes"] as const) {
       const results = all.filter((result) => result.hogs === hogs && result.reach === reach);
