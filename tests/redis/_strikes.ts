@@ -7,7 +7,7 @@ import { delay } from "@std/async";
 import type { Pool, ProcessActor } from "../chaos/actors.ts";
 import { isReplaced, judge } from "../chaos/judge.ts";
 import { Log, Random, Reader } from "../chaos/log.ts";
-import { ANSWER_TIMEOUT } from "../../_redis/redis_party.ts";
+import { ANSWER_TIMEOUT } from "../../_redis/settle.ts";
 import { RedisBarrier } from "../../redis_barrier.ts";
 import { Engine } from "../_helpers/engine.ts";
 import { Proxy } from "../_helpers/proxy.ts";
