@@ -39,8 +39,9 @@ export class Figures {
   rounds = 0;
   strikes: Record<string, number> = {};
   told: Record<string, number> = {};
-  /** How often the parties were told different things, as the engine had lost data. */
+  /** Where the engine had lost data: phases of which parties were told different ends, and what else was odd. */
   disagreements = 0;
+  oddities = 0;
   lost = 0;
   starved = 0;
   slowest = 0;
@@ -54,7 +55,7 @@ export class Figures {
       Object.entries(counts).sort().map(([what, count]) => `${what} ${count}`).join(", ");
     return `${this.rounds} rounds, ${this.total} strikes (${list(this.strikes)}); told: ` +
       `${list(this.told)}; ${this.lost} parties lost; ${this.starved} starved; ` +
-      `${this.disagreements} disagreements after data was lost; ` +
+      `after data was lost: ${this.disagreements} disagreements, ${this.oddities} oddities; ` +
       `slowest to be told: ${this.slowest} ms`;
   }
 }
@@ -329,7 +330,11 @@ class Round implements AsyncDisposable {
     }
     figures.lost += this.#lost;
     figures.starved += entries.filter(({ what }) => what === "starved").length;
-    if (this.dataLost) figures.disagreements += disagreements.length;
+    if (this.dataLost) {
+      const twoWays = disagreements.filter((text) => text.includes("ended in two ways")).length;
+      figures.disagreements += twoWays;
+      figures.oddities += disagreements.length - twoWays;
+    }
     if (this.#isHung) {
       problems.push(
         `nothing happened for ${this.#setting.watchdog} ms: ${[...this.#members.keys()]}`,
