@@ -7,11 +7,15 @@
  *
  *     deno run -A examples/two_levels.ts redis://localhost:6380
  *
+ * If a process dies, the barrier of its machine breaks. That machine ends, and with it its place among the machines: so all
+ * are told.
+ *
  * The two machines are two processes here. Each runs `two_levels.ts URL KEY MACHINE`, and starts its own processes.
  *
  * @module
  */
 
+import { setTimeout as delay } from "node:timers/promises";
 import { ProcessBarrier, ProcessBarrierServer } from "../process_barrier.ts";
 import { RedisBarrier } from "../redis_barrier.ts";
 
@@ -41,7 +45,7 @@ async function lead(url: string, key: string, machine: string): Promise<void> {
   });
   await using here = await ProcessBarrierServer.listen({
     parties: PROCESSES,
-    // If this machine's phase breaks meanwhile, so does that of all; and the other way round.
+    // If this phase breaks here meanwhile, it breaks among the machines; and the other way round.
     action: async (signal) => {
       await among.wait({ signal });
     },
@@ -58,6 +62,7 @@ async function lead(url: string, key: string, machine: string): Promise<void> {
 async function work(path: string, name: string): Promise<void> {
   await using barrier = await ProcessBarrier.connect(path, { name });
   for (let phase = 0; phase < PHASES; phase++) {
+    await delay(200 + Math.random() * 200); // works
     console.log(`${name} reached phase ${phase}.`);
     await barrier.wait();
     console.log(`${name} passed phase ${phase}.`);

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Engine, engine } from "../_helpers/engine.ts";
 import { test, within } from "../_helpers/harness.ts";
+import { process, processesOf } from "../demo/_command.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -136,6 +137,40 @@ for (const [name, check] of Object.entries(checks)) {
     check(await run(scope, name));
   }, { ignore });
 }
+
+test(
+  "examples/two_levels.ts has the death of a process reach all on both machines",
+  async (scope) => {
+    const { url } = await Engine.start(scope);
+    const path = new URL("examples/two_levels.ts", ROOT).pathname;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", "--no-check", path, url],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const output = child.output();
+    scope.defer(async () => {
+      for (const pid of await processesOf(path, url)) Deno.kill(pid, "SIGKILL");
+      await output;
+    });
+    Deno.kill(await process(path, url, "Machine A", "\x001\x00"), "SIGKILL");
+    const { code, stdout, stderr } = await within(output, "the end of all");
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 1);
+    assertEquals(out!.includes("passed phase 1"), false, out);
+    // Two survivors here, and three there.
+    assertEquals(
+      err!.match(/^error: Uncaught .*BrokenBarrierError: Phase \d broke/gm)?.length,
+      5,
+      err,
+    );
+    assertStringIncludes(err!, '"Machine A, process 1"');
+    assertStringIncludes(err!, '"Machine A" was disposed');
+  },
+  { ignore: engine.missing },
+);
 
 test("examples: each has a test", async () => {
   const files = await Array.fromAsync(Deno.readDir(new URL("examples/", ROOT)));
