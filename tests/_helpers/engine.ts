@@ -113,7 +113,7 @@ export class Engine implements AsyncDisposable {
     const answers = async () => {
       if (ended) throw new Error(`The engine has ended: ${await this.#output}`);
       const info = await this.cli("INFO").catch(() => "");
-      // Not that of somebody else; and it has read what is on its disk.
+      // Not somebody else; and it has read what is on its disk.
       return info.includes(`process_id:${pid}\r`) && info.includes("loading:0\r");
     };
     await until(answers, `an engine answers on port ${port}`);
@@ -133,6 +133,8 @@ export class Engine implements AsyncDisposable {
     });
     const { success, stdout, stderr } = await within(child.output(), command.join(" "));
     const text = new TextDecoder().decode(stdout).trimEnd();
+    // It reads its disk, or what a primary sends.
+    if (text.startsWith("LOADING")) return await this.cli(...command);
     if (!success) throw new Error(`${text}${new TextDecoder().decode(stderr)}`);
     return text;
   }

@@ -201,6 +201,19 @@ export function judge(log: readonly Entry[], rules: Rules = {}): Verdict {
     }
   }
 
+  const acts = new Map<number, number>();
+  for (const [at, entry] of log.entries()) {
+    if (entry.what !== "acts") continue;
+    if (acts.has(entry.phase)) problems.push(`phase ${entry.phase}: its action ran twice`);
+    else acts.set(entry.phase, at);
+  }
+  for (const call of acts.size > 0 ? passes : []) {
+    const [phase, high] = ranges.get(call)!;
+    if (phase === high && !((acts.get(phase) ?? Infinity) < call.end)) {
+      problems.push(`${call.who} in line ${call.end}: passed phase ${phase} before its action`);
+    }
+  }
+
   const resets = calls.filter(({ does }) => does === "reset");
   const lastPass = Math.max(...passes.map((call) => ranges.get(call)![0]));
   for (const [phase, ways] of endings) {

@@ -70,6 +70,18 @@ const cases: [name: string, problem: string | undefined, script: Script, rules?:
       .call("a", 1).told("a", 1, passed(0, 0)).end(1, "a", "b"),
   ],
   [
+    "a pass before the action",
+    "a in line 5: passed phase 0 before its action",
+    new Script("a", "b").call("a", 1).call("b", 1).is("b", { what: "acts", phase: 1 })
+      .told("a", 1, passed(0, 1)),
+  ],
+  [
+    "an action that runs twice",
+    "phase 0: its action ran twice",
+    new Script("a", "b").call("a", 1).call("b", 1).is("b", { what: "acts", phase: 0 })
+      .is("a", { what: "acts", phase: 0 }).told("a", 1, passed(0, 1)),
+  ],
+  [
     "an early pass of one who joined later",
     "a in line 7: passed phase 1 early: c had not begun to arrive",
     new Script("a", "b").call("a", 1).call("b", 1).told("b", 1, passed(0, 0))

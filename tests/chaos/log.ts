@@ -52,6 +52,8 @@ export type Fact =
   | { what: "over"; how: "killed" | "disposed" }
   /** `starved`: the machine did not let it run for so long that it may be taken for lost. */
   | { what: "stopped" | "left" | "starved" }
+  /** The action of a phase is about to run. */
+  | { what: "acts"; phase: number }
   | { what: "listening"; path: string };
 
 export type Entry = { who: string; at: number } & Fact;

@@ -51,7 +51,10 @@ interface Handle {
   leave(): void | Promise<void>;
 }
 
-async function enter({ place, name, blocking = false, unnamed }: Plan): Promise<Handle> {
+async function enter(
+  { place, name, blocking = false, unnamed, hasAction }: Plan,
+  log: Log,
+): Promise<Handle> {
   if ("path" in place) {
     const barrier = await ProcessBarrier.connect(place.path, { name, transport: place.transport });
     const blocks = blocking && place.transport === "shared-memory";
@@ -66,7 +69,8 @@ async function enter({ place, name, blocking = false, unnamed }: Plan): Promise<
   }
   if ("url" in place) {
     const { enterRedis } = await import("./redis_party.ts");
-    const barrier = await enterRedis(place, name);
+    const onAction = (phase: number) => log.write({ what: "acts", phase });
+    const barrier = await enterRedis(place, name, hasAction ? onAction : undefined);
     return {
       barrier,
       wait: (options) => barrier.wait(options),
@@ -163,7 +167,7 @@ class Party {
     const joined = await this.#call(
       "join",
       async () => {
-        this.#handle = await enter(this.#plan);
+        this.#handle = await enter(this.#plan, this.#log);
       },
       undefined,
       "url" in place ? ["be refused", "fail"] : ["be refused"],

@@ -133,6 +133,7 @@ class Round implements AsyncDisposable {
   readonly #target: number;
   /** Whether those that are lost are replaced. Otherwise the others go on without them. */
   readonly #replaces: boolean;
+  readonly #hasAction: boolean;
   #added = 0;
   /** How many are to be started, and when. */
   #missing = PARTIES;
@@ -149,6 +150,7 @@ class Round implements AsyncDisposable {
     this.#log = this.#scope.use(new Log(this.#path, "host"));
     this.#reader = this.#scope.use(new Reader(this.#path));
     this.#replaces = this.#random.chance(60);
+    this.#hasAction = this.#random.chance(30);
     this.#target = 20 + this.#random.upTo(180);
   }
 
@@ -174,6 +176,7 @@ class Round implements AsyncDisposable {
       seed: this.#random.upTo(1e9),
       target: this.#target,
       dropLost: this.#replaces ? 0 : 100,
+      hasAction: this.#hasAction,
       place: {
         url: `redis://127.0.0.1:${proxy.port}`,
         key: this.#key,
@@ -250,7 +253,8 @@ class Round implements AsyncDisposable {
     const victim = this.#victim(false);
     if (victim === undefined) return false;
     const { name } = victim;
-    const options = { key: this.#key, parties: PARTIES, name, lease: LEASE };
+    const action = this.#hasAction ? { action: () => {} } : {};
+    const options = { key: this.#key, parties: PARTIES, name, lease: LEASE, ...action };
     try {
       const barrier = await RedisBarrier.connect(this.engine.url, options);
       this.#read();
@@ -321,6 +325,7 @@ class Round implements AsyncDisposable {
     const { figures } = this.#setting;
     const { problems, disagreements, told, slowest } = judge(entries, {
       dataLost: this.dataLost,
+      hasAction: this.#hasAction,
       answerTimeout: 0.9 * ANSWER_TIMEOUT,
     });
     figures.rounds++;
