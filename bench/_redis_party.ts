@@ -15,6 +15,13 @@ import { RedisBarrier } from "../redis_barrier.ts";
 /** What is measured, and how long whoever polls sleeps in between, in ms. */
 export type Way = "redis" | "socket" | "polling 10" | "polling 100" | "ping";
 
+/** What a party is told to do: phases in a row, or each after the others have been waiting for a while. */
+export interface Task {
+  way: Way;
+  phases: number;
+  inARow: boolean;
+}
+
 /** When a party called, and when it was released. */
 export type Times = [called: number, released: number][];
 
@@ -61,11 +68,11 @@ function now(): number {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { way, phases }: { way: Way; phases: number } = JSON.parse(line);
+  const { way, phases, inARow }: Task = JSON.parse(line);
   const times: Times = [];
   if (way !== "ping" || isLast) {
     for (let phase = 0; phase < phases; phase++) {
-      if (isLast) await sleep(SETTLE + SETTLE_EACH * parties);
+      if (isLast && !inARow) await sleep(SETTLE + SETTLE_EACH * parties);
       const called = now();
       await ways[way]();
       times.push([called, now()]);

@@ -13,18 +13,22 @@ import { ProcessBarrierServer } from "../process_barrier.ts";
 import { machine } from "./_machine.ts";
 import { type Figures, spreadOf } from "./_measure.ts";
 import { drawLatency, type Result } from "./_plot.ts";
-import type { Times, Way } from "./_redis_party.ts";
+import type { Task, Times, Way } from "./_redis_party.ts";
 import { replaceLatencies } from "./_report.ts";
 
 const RUNS = 9;
+/** How many phases a run has, one by one or in a row. */
 const PHASES = 7;
+const ROW = 50;
 
-const WAYS: [way: Way, name: string, kind: Figures["kind"]][] = [
+const WAYS: [way: Way, name: string, kind: Figures["kind"], inARow?: boolean][] = [
   ["redis", "RedisBarrier", "ours"],
   ["socket", "ProcessBarrier by socket", "ours"],
   ["polling 10", "INCR, and GET every 10 ms", "peer"],
   ["polling 100", "INCR, and GET every 100 ms", "peer"],
   ["ping", "a round trip: PING", "floor"],
+  ["redis", "RedisBarrier, in a row", "ours", true],
+  ["ping", "round trips in a row", "floor", true],
 ];
 
 /** A process that takes part in all of them. */
@@ -45,8 +49,8 @@ class Party implements AsyncDisposable {
     this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  async run(way: Way, phases: number): Promise<Times> {
-    await this.#input.write(new TextEncoder().encode(JSON.stringify({ way, phases }) + "\n"));
+  async run(task: Task): Promise<Times> {
+    await this.#input.write(new TextEncoder().encode(JSON.stringify(task) + "\n"));
     while (!this.#rest.includes("\n")) {
       const { value } = await this.#output.read();
       if (value === undefined) throw new Error("A party has ended");
@@ -74,6 +78,13 @@ function latencies(all: Times[]): number[] {
   });
 }
 
+/** What a phase of a row takes, in ns. */
+function mean(all: Times[]): number {
+  const here = all.filter((times) => times.length > 0);
+  const called = Math.min(...here.map((times) => times[0]![0]));
+  return (Math.max(...here.map((times) => times.at(-1)![1])) - called) * 1e6 / here[0]!.length;
+}
+
 async function measure(parties: number): Promise<Figures[]> {
   await using scope = new AsyncDisposableStack();
   const engine = await Engine.start(scope);
@@ -82,12 +93,17 @@ async function measure(parties: number): Promise<Figures[]> {
     { length: parties },
     (_, index) => scope.use(new Party(engine.url, server.path, `${parties}`, `${index}`)),
   );
-  const run = (way: Way, phases: number) =>
-    Promise.all(team.map((party) => party.run(way, phases)));
-  const entrants = WAYS.map(([way, name, kind]) => ({ way, name, kind, times: [] as number[] }));
-  for (const { way } of entrants) await run(way, 3);
+  const run = (way: Way, phases: number, inARow: boolean) =>
+    Promise.all(team.map((party) => party.run({ way, phases, inARow })));
+  const entrants = WAYS.map(([way, name, kind, inARow = false]) => {
+    return { way, name, kind, inARow, times: [] as number[] };
+  });
+  for (const { way, inARow } of entrants) await run(way, 3, inARow);
   for (let i = 0; i < RUNS; i++) {
-    for (const { way, times } of entrants) times.push(...latencies(await run(way, PHASES)));
+    for (const { way, inARow, times } of entrants) {
+      const all = await run(way, inARow ? ROW : PHASES, inARow);
+      times.push(...inARow ? [mean(all)] : latencies(all));
+    }
   }
   return entrants.map(({ name, kind, times }) => {
     const { median, min, max } = spreadOf(times);
