@@ -132,11 +132,13 @@ export class Engine implements AsyncDisposable {
       stdin: "null",
     });
     const { success, stdout, stderr } = await within(child.output(), command.join(" "));
-    const text = new TextDecoder().decode(stdout).trimEnd();
+    const [text, error] = [stdout, stderr].map((bytes) =>
+      new TextDecoder().decode(bytes).trimEnd()
+    );
+    if (success) return text!;
     // It reads its disk, or what a primary sends.
-    if (text.startsWith("LOADING")) return await this.cli(...command);
-    if (!success) throw new Error(`${text}${new TextDecoder().decode(stderr)}`);
-    return text;
+    if (error!.startsWith("LOADING")) return await this.cli(...command);
+    throw new Error(`${text}${error}`);
   }
 
   /** Stops it: connections stay, and nobody is answered. */
