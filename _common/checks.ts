@@ -109,9 +109,13 @@ export const MAX_NAME = 64;
 export function checkName(doing: string, value: unknown): asserts value is string {
   checkType(doing, "name", value, "string");
   const bytes = new TextEncoder().encode(value).length;
-  if (bytes === 0 || bytes > MAX_NAME) {
+  // UTF-8 has no lone surrogates: different names would become one.
+  const isLone = /\p{Surrogate}/u.test(value);
+  if (bytes === 0 || bytes > MAX_NAME || isLone) {
     const rule = `name must be 1 to ${MAX_NAME} bytes of UTF-8`;
-    throw new RangeError(cannot(doing, rule, `${bytes} bytes`));
+    throw new RangeError(
+      cannot(doing, rule, isLone ? "text with a lone surrogate" : `${bytes} bytes`),
+    );
   }
 }
 

@@ -61,7 +61,8 @@ export interface Seat {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A name may begin with what else would be taken for a mark of the order of bytes.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The seats of one barrier. */
 export class Seats {

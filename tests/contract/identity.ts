@@ -29,6 +29,7 @@ export function identity(suite: Suite): void {
       [{ name: "" }, RangeError, "name must be 1 to 64 bytes of UTF-8"],
       [{ name: "x".repeat(65) }, RangeError, "name must be 1 to 64 bytes of UTF-8"],
       [{ name: "é".repeat(33) }, RangeError, "current value is 66 bytes"],
+      [{ name: "a\ud800" }, RangeError, "name must be 1 to 64 bytes of UTF-8"],
       [{ name: 5 }, TypeError, "name must be a string"],
       [{ name: null }, TypeError, "name must be a string"],
       ...BAD_TIMEOUTS.map(([timeout, Refused]) => [{ timeout }, Refused, "timeout"] as never),
@@ -62,9 +63,10 @@ export function identity(suite: Suite): void {
   }, { maker: true });
 
   named("join()", "takes names that are alike but not the same", async (make) => {
-    const { host, join } = await make(4, {}, true);
-    for (const name of ["é", "e\u0301", '"', "\u0000"]) await join({ name });
-    assertEquals((await host.state()).missing, ["é", "e\u0301", '"', "\u0000"]);
+    const names = ["é", "e\u0301", '"', "\u0000", "\ufeffx", "x"];
+    const { host, join } = await make(names.length, {}, true);
+    for (const name of names) await join({ name });
+    assertEquals((await host.state()).missing, names);
   });
 
   named("join()", "refuses a name that is in use", async (make) => {
