@@ -18,14 +18,16 @@ export function runAction(
     if (!signal.aborted) end(ended);
   };
   const onThrow = (error: unknown) => unlessCancelled({ thrown: { error } });
-  let result: unknown;
   try {
-    result = action(signal);
+    const result = action(signal);
+    // To look at the result may throw, too.
+    if (isThenable(result)) {
+      return void Promise.resolve(result).then(() => unlessCancelled({}), onThrow);
+    }
   } catch (error) {
     return onThrow(error);
   }
-  if (isThenable(result)) Promise.resolve(result).then(() => unlessCancelled({}), onThrow);
-  else unlessCancelled({});
+  unlessCancelled({});
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -123,12 +123,19 @@ export function action(suite: Suite): void {
     await reaches(host, { phase: 2, arrived: 1 });
   });
 
-  for (const how of ["throws", "rejects"] as const) {
+  for (const how of ["throws", "rejects", "gives what throws"] as const) {
     check("()", `breaks the phase for all when the action ${how}`, async (make) => {
       let fails = true;
       const action = () => {
         if (!fails) return;
         if (how === "rejects") return Promise.reject(new Error(WHY));
+        if (how === "gives what throws") {
+          return {
+            get then(): never {
+              throw new Error(WHY);
+            },
+          };
+        }
         throw new Error(WHY);
       };
       const fixture = await make(3, { action });
