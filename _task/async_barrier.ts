@@ -32,7 +32,8 @@ import { type Member, TaskBarrier } from "./task_barrier.ts";
  * **What a cancelled wait leaves behind.** No timer and no listener. With `onCancel: "withdraw"` its arrival is taken
  * back and the barrier is as if it had never come; with `"break"` the barrier is broken.
  *
- * **Fairness.** Parties of a phase resume in the order of their arrival.
+ * **Fairness.** Parties of a phase resume in the order of their arrival: first those without a timeout or signal, then
+ * the others.
  *
  * @example Tasks that go on together
  * ```ts

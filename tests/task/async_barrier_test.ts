@@ -54,13 +54,20 @@ function watch(promise: Promise<unknown>): { settled: boolean } {
 
 test("AsyncBarrier.wait() resumes the parties in the order of their arrival", async () => {
   const barrier = new AsyncBarrier(4);
-  const log: string[] = [];
+  let log: string[] = [];
   const task = async (name: string, options?: { timeout: number }) => {
     await barrier.wait(options);
     log.push(name);
   };
   await Promise.all([task("a"), task("b"), task("c"), task("d")]);
   assertEquals(log, ["a", "b", "c", "d"]);
+  const timed = { timeout: 60_000 };
+  log = [];
+  await Promise.all([task("a", timed), task("b", timed), task("c", timed), task("d", timed)]);
+  assertEquals(log, ["a", "b", "c", "d"]);
+  log = [];
+  await Promise.all([task("a", timed), task("b"), task("c", timed), task("d")]);
+  assertEquals(log, ["b", "d", "a", "c"]);
 });
 
 test("AsyncBarrier.wait() makes 2,500 tasks meet, ten times", async () => {
