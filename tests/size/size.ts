@@ -15,8 +15,8 @@ import { build, stop } from "esbuild";
  * goals are 3,000 and 8,000.
  */
 const bundles = [
-  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.js"`, budget: 4_300 },
-  { name: "all of mod.ts", source: `export * from "./mod.js"`, budget: 14_000 },
+  { name: "AsyncBarrier", source: `export { AsyncBarrier } from "./mod.js"`, budget: 4_350 },
+  { name: "all of mod.ts", source: `export * from "./mod.js"`, budget: 14_100 },
 ];
 
 /** The npm package. */
