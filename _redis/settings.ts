@@ -83,9 +83,9 @@ export function readSettings(options: RedisBarrierOptions): ConnectSettings {
     throw new RangeError(cannot("connect", rule, show(lease)));
   }
   checkSignal("connect", signal);
-  // As it is in Redis: half a character is no UTF-8.
+  // As they are in Redis: half a character is no UTF-8.
   return {
-    key,
+    key: key.toWellFormed(),
     parties,
     action,
     timeout,

@@ -77,6 +77,14 @@ test("RedisBarrier.connect() refuses bad options, and says which", async () => {
   }
 });
 
+test("RedisBarrier.connect() takes half a character in a key and a name as Redis has it", async (scope) => {
+  const options = { key: `${newKey()} \ud800`, parties: 2 };
+  const a = await join(scope, server.path, { ...options, name: "a\udfff" });
+  const b = await join(scope, server.path, { ...options, name: "b" });
+  assertEquals(a.name, "a\ufffd");
+  await meet([a, b]);
+});
+
 test("RedisBarrier.connect() refuses what is neither a URL nor a client", async () => {
   const options = { key: newKey(), parties: 2 };
   for (const redis of [undefined, null, 5, {}, [], () => {}, { eval() {} }, new Map()]) {
