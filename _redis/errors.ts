@@ -17,6 +17,12 @@ export function timeoutError(timeout: number, stood: Standing): DOMException {
   return new DOMException(withAbsent(message, stood), name);
 }
 
+/** The error of a call whose own timeout passed while the engine did not answer. */
+export function unansweredError(timeout: number, phase: number): DOMException {
+  const message = `Phase ${phase} timed out after ${timeout} ms, and Redis does not answer`;
+  return new DOMException(message, "TimeoutError");
+}
+
 function withAbsent(message: string, { arrived, parties, missing }: Standing): string {
   const absent = parties - arrived - missing.length;
   if (absent <= 0) return message;

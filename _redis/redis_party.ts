@@ -244,7 +244,7 @@ export class RedisParty implements Party {
 
   get #settling() {
     return {
-      standing: () => this.snapshot,
+      phase: () => this.#voice.known.phase,
       doubt: (decided: Promise<void>) => {
         this.#inDoubt.add(decided);
         decided.then(() => this.#inDoubt.delete(decided));
@@ -309,6 +309,7 @@ export class RedisParty implements Party {
         const standing = { ...snapshot, phase: phase ?? snapshot.phase };
         return look() ?? cancelled(why, timeout, signal, standing);
       },
+      phase: () => phase ?? this.#voice.known.phase,
       // It breaks nothing, so nothing is in doubt.
       doubt: () => {},
     });

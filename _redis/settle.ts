@@ -2,7 +2,7 @@
 
 import { arm, type Cancellation } from "../_common/cancellation.ts";
 import { settleOnce } from "../_common/settlement.ts";
-import { timeoutError } from "./errors.ts";
+import { timeoutError, unansweredError } from "./errors.ts";
 import type { Standing } from "./messages.ts";
 
 /** How long a call that was cancelled, or a party that leaves, waits for an engine that does not answer, in ms. */
@@ -19,8 +19,8 @@ export interface Settling<T> {
   start(end: (outcome: Outcome<T>) => void): Promise<void>;
   /** Gives the outcome of the cancellation, which the engine decides. */
   cancel(why: Cancellation): Promise<Outcome<T>>;
-  /** How the barrier stands, as far as is known. */
-  standing(): Standing;
+  /** The phase that is waited for, as far as is known. */
+  phase(): number;
   /** Takes note of a cancellation that is not decided yet, though its caller is free. */
   doubt(decided: Promise<void>): void;
 }
@@ -30,7 +30,7 @@ export interface Settling<T> {
  * later the caller is free, and what was asked of the engine is done when it is back.
  */
 export function settle<T>(
-  { timeout, signal, start, cancel, standing, doubt }: Settling<T>,
+  { timeout, signal, start, cancel, phase, doubt }: Settling<T>,
 ): Promise<Outcome<T>> {
   let end!: (outcome: Outcome<T>) => void;
   let disarm = () => {};
@@ -50,11 +50,14 @@ export function settle<T>(
       return () => {};
     },
     (why) => {
-      const before = standing();
+      const open = phase();
       const decided = cancel(why).then(end, fail);
       disarm = arm(ANSWER_TIMEOUT, undefined, () => {
         doubt(decided);
-        end(cancelled(why, timeout, signal, before));
+        // Who has arrived is not known: what was told last may be long out of date.
+        end(() => {
+          throw why === "aborted" ? signal!.reason : unansweredError(timeout, open);
+        });
       });
       // What the engine decides ends it.
       return undefined;
