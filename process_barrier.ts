@@ -636,6 +636,9 @@ export class ProcessBarrier implements AsyncDisposable {
   /**
    * Connects to a server and takes a seat. While the queue of the server is full, it tries again.
    *
+   * **What a cancelled connection leaves behind.** Where a timeout or signal ends it while the server stands still, the
+   * server may find that it had asked for a seat: then a party of that name is lost, and the barrier breaks.
+   *
    * @example Usage
    * ```ts
    * import { ProcessBarrier, ProcessBarrierServer } from "@rendezvous/barrier/process";
