@@ -201,7 +201,8 @@ export class RedisBarrier implements AsyncDisposable {
    * @param options The key of the barrier and the number of parties, which all state alike; the name of this party, its
    *   action, a timeout in ms for its waits, its lease, what to connect with.
    * @returns The party, connected.
-   * @throws {TypeError} If `redis` or an option is of the wrong type.
+   * @throws {TypeError} If `redis` or an option is of the wrong type, or `redis` is a text that is neither a URL of Redis nor
+   *   an absolute path.
    * @throws {RangeError} If `parties` is not an integer from 1 to 1023, the key is not 1 to 256 characters without braces, the
    *   name is not 1 to 64 bytes long, the lease is not 100 ms to a day, or a timeout is negative or NaN.
    * @throws {DOMException} An `InvalidStateError` if other parties state another number of parties or another action, if no

@@ -74,11 +74,21 @@ function has<Name extends string>(value: unknown, ...names: Name[]): boolean {
   return names.every((name) => typeof (value as Record<Name, unknown>)[name] === "function");
 }
 
+/** How a URL or the path of a socket begins. ioredis takes what else there is for a host, or a path. */
+const ADDRESS = /^(rediss?:\/\/|\/)/i;
+
 /** Checks that this is a URL or a client. */
 export function checkRedis(redis: unknown): asserts redis is string | URL | RedisClient {
+  if (typeof redis === "string" || redis instanceof URL) {
+    if (ADDRESS.test(String(redis))) return;
+    // It is not shown: there may be a password in it.
+    throw new TypeError(
+      'Cannot connect as a URL must begin with "redis://" or "rediss://", the path of a socket with "/"',
+    );
+  }
   const isClient = typeof redis === "object" && redis !== null && has(redis, "eval", "duplicate") &&
     (has(redis, "evalsha") || has(redis, "evalSha"));
-  if (isClient || redis instanceof URL || typeof redis === "string") return;
+  if (isClient) return;
   throw new TypeError(
     "Cannot connect as redis must be a URL, or a client of ioredis or node-redis: " +
       `current value is ${show(redis)}`,

@@ -94,6 +94,17 @@ test("RedisBarrier.connect() refuses what is neither a URL nor a client", async 
   }
 });
 
+test("RedisBarrier.connect() guesses no address", async () => {
+  const options = { key: newKey(), parties: 2 };
+  const urls = ["", "localhost", "localhost:1", "http://secret@localhost:1", "unix:///x", "./x"];
+  for (const url of [...urls, new URL("http://secret@localhost:1")]) {
+    const call = () => RedisBarrier.connect(url, options);
+    const { message } = await assertRejects(call, TypeError);
+    assertMatch(message, /^Cannot connect as a URL must begin with "redis:/);
+    assert(!message.includes("secret"));
+  }
+});
+
 test("RedisBarrier.connect() gives a party without a name one of its own", async (scope) => {
   const options = { key: newKey(), parties: 2 };
   const [a, b] = [await join(scope, server.path, options), await join(scope, server.path, options)];
