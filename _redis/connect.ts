@@ -66,6 +66,8 @@ class Attempt {
     try {
       return await this.#join(connection);
     } catch (error) {
+      // What it opened since it was cancelled: the engine may have answered late.
+      if (this.#ended) await connection.close();
       throw error instanceof DOMException ? error : redisError(error);
     }
   }
@@ -75,6 +77,7 @@ class Attempt {
     await connection.connect();
     const keys = new Keys(this.#settings.key);
     const engine = await Engine.create(connection, keys, this.#script);
+    this.#checkWanted();
     const session = crypto.randomUUID();
     const { promise: heard, resolve } = withResolvers<void>();
     const hear = (text: string) => {

@@ -150,6 +150,25 @@ for (const kind of clients) {
   });
 }
 
+test("RedisBarrier.connect() opens nothing more once it was cancelled, at whatever step", async (scope) => {
+  const own = scope.use(await startRedis());
+  const client = await openClient(scope, "node-redis", own.path) as ReturnType<typeof createClient>;
+  for (let steps = 0; steps < 12; steps++) {
+    const controller = new AbortController();
+    const options = { key: newKey(), parties: 2, signal: controller.signal };
+    const connecting = failure(RedisBarrier.connect(client, options));
+    for (let i = 0; i < steps; i++) await Promise.resolve();
+    controller.abort(new Error("enough"));
+    await connecting;
+  }
+  for (let i = 0; i < 20; i++) {
+    await client.ping();
+    await turn();
+  }
+  const list = await client.sendCommand(["CLIENT", "LIST"]) as string;
+  assertEquals(list.trim().split("\n").length, 1);
+});
+
 test("RedisBarrier.connect() says that a client is closed", async () => {
   const client = createClient({ socket: { path: server.path, tls: false } });
   const options = { key: newKey(), parties: 2 };
