@@ -203,7 +203,7 @@ export class RedisBarrier implements AsyncDisposable {
    * @returns The party, connected.
    * @throws {TypeError} If `redis` or an option is of the wrong type, or `redis` is a text that is neither a URL of Redis nor
    *   an absolute path.
-   * @throws {RangeError} If `parties` is not an integer from 1 to 1023, the key is not 1 to 256 characters without braces, the
+   * @throws {RangeError} If `parties` is not an integer from 1 to 1023, the key is not 1 to 256 characters of UTF-8 without braces, the
    *   name is not 1 to 64 bytes long, the lease is not 100 ms to a day, or a timeout is negative or NaN.
    * @throws {DOMException} An `InvalidStateError` if other parties state another number of parties or another action, if no
    *   seat is free or the name is in use; a `TimeoutError` if Redis does not answer in time; a `NotSupportedError` if it is

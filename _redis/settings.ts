@@ -33,7 +33,7 @@ const MAX_KEY = 256;
 /** Options for `RedisBarrier.connect`. */
 export interface RedisBarrierOptions extends AsyncBarrierOptions {
   /**
-   * What the barrier is called in Redis: 1 to 256 characters, without braces. It names **one run** of a job: parties of an
+   * What the barrier is called in Redis: 1 to 256 characters of UTF-8, without braces. It names **one run** of a job: parties of an
    * old run must never meet those of a new one, so put the run's id into it.
    */
   key: string;
@@ -83,13 +83,12 @@ export function readSettings(options: RedisBarrierOptions): ConnectSettings {
     throw new RangeError(cannot("connect", rule, show(lease)));
   }
   checkSignal("connect", signal);
-  // As they are in Redis: half a character is no UTF-8.
   return {
-    key: key.toWellFormed(),
+    key,
     parties,
     action,
     timeout,
-    name: name.toWellFormed(),
+    name,
     connectTimeout,
     lease,
     signal,
@@ -98,8 +97,9 @@ export function readSettings(options: RedisBarrierOptions): ConnectSettings {
 
 function checkKey(key: unknown): asserts key is string {
   checkType("connect", "key", key, "string");
-  if (key.length > 0 && key.length <= MAX_KEY && !/[{}]/.test(key)) return;
-  const rule = `key must be 1 to ${MAX_KEY} characters without braces`;
+  // UTF-8 has no lone surrogates: different keys would become one.
+  if (key.length > 0 && key.length <= MAX_KEY && !/[{}\p{Surrogate}]/u.test(key)) return;
+  const rule = `key must be 1 to ${MAX_KEY} characters without braces and lone surrogates`;
   throw new RangeError(cannot("connect", rule, show(key)));
 }
 
