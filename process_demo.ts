@@ -31,7 +31,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ProcessBarrier, ProcessBarrierServer } from "./process_barrier.ts";
-import type { RedisBarrier } from "./redis_barrier.ts";
+import type * as redisModule from "./redis_barrier.ts";
+
+const REDIS = new URL("./redis_barrier.ts", import.meta.url).href;
 
 /** Where the barrier is. */
 type Place = { path: string } | { redis: string; key: string };
@@ -111,7 +113,7 @@ process.exitCode = args[0] === "party" ? await takePart(JSON.parse(args[1]!)) : 
 /** One party, in a process of its own. Returns its exit status. */
 async function takePart({ place, parties, party, work, doomed }: Task): Promise<number> {
   const name = nameOf(party);
-  let barrier: ProcessBarrier | RedisBarrier | undefined;
+  let barrier: ProcessBarrier | redisModule.RedisBarrier | undefined;
   try {
     barrier = await connect(place, parties, name);
     for (const ms of work) {
@@ -147,12 +149,13 @@ async function connect(
   place: Place,
   parties: number,
   name: string,
-): Promise<ProcessBarrier | RedisBarrier> {
+): Promise<ProcessBarrier | redisModule.RedisBarrier> {
   // However many start at the same time: it waits for its turn.
   if ("path" in place) {
     return await ProcessBarrier.connect(place.path, { name, connectTimeout: Infinity });
   }
-  const { RedisBarrier } = await import("./redis_barrier.ts");
+  // By an address that is not known before: what stands here is downloaded in any case.
+  const { RedisBarrier }: typeof redisModule = await import(REDIS);
   return await RedisBarrier.connect(place.redis, { key: place.key, parties, name, lease: 3_000 });
 }
 
@@ -370,7 +373,9 @@ function flags(place: Place): string[] {
   const flags = ["run", "--quiet", "--no-prompt"];
   if ("redis" in place) {
     const { hostname, port } = new URL(place.redis);
-    return [...flags, "--allow-env", `--allow-net=${hostname}:${port || 6379}`];
+    // To import by an address that is not known before is to read.
+    const read = `--allow-read=${fileURLToPath(new URL(".", import.meta.url))}`;
+    return [...flags, read, "--allow-env", `--allow-net=${hostname}:${port || 6379}`];
   }
   const directory = place.path.slice(0, place.path.lastIndexOf("/"));
   return [
