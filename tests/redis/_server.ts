@@ -26,7 +26,7 @@ const program = onPath("redis-server") ?? onPath("valkey-server");
 
 /** Why there is no Redis to test with, if there is none. */
 export const noRedis: string | undefined = program === undefined
-  ? "ignored: neither redis-server nor valkey-server is found"
+  ? "neither redis-server nor valkey-server is found"
   : undefined;
 
 /** A server that runs. */
