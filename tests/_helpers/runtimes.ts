@@ -3,7 +3,8 @@
 /** The runtimes that processes run on, and programs for them: bundles, as none but Deno runs this source as it is. */
 
 import { assertEquals } from "@std/assert";
-import { test, within } from "./harness.ts";
+import { Command } from "./command.ts";
+import { test } from "./harness.ts";
 import { bun, findNode, type Program } from "./programs.ts";
 
 /** A runtime. */
@@ -67,26 +68,11 @@ export interface Result {
 /** Runs the contract in another runtime. The program must end by itself: nothing may be left. */
 export async function runContract(
   scope: AsyncDisposableStack,
-  { command, name }: Runtime,
+  { command }: Runtime,
   ...more: string[]
 ): Promise<Result[]> {
-  const [path, ...args] = command("_contract");
-  const child = new Deno.Command(path!, {
-    args: [...args, ...more],
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stdout, stderr } = await within(output, `the contract on ${name}`, 120_000);
-  const decoder = new TextDecoder();
-  assertEquals([code, decoder.decode(stderr)], [0, ""], decoder.decode(stdout));
-  return decoder.decode(stdout).trimEnd().split("\n").map((line) => JSON.parse(line));
+  const program = new Command(scope, [...command("_contract"), ...more]);
+  const { code, stdout, stderr } = await program.ended(120_000);
+  assertEquals([code, stderr], [0, []], stdout.join("\n"));
+  return stdout.map((line) => JSON.parse(line));
 }

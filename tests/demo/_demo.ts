@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers/harness.ts";
 import { bun, findNode } from "../_helpers/programs.ts";
-import { Command, type Ending, processesOf } from "./_command.ts";
+import { Command, type Ending, processesOf } from "../_helpers/command.ts";
 
 export type Scope = AsyncDisposableStack;
 
@@ -63,7 +63,10 @@ export async function start(
     for (const pid of await processesOf(directory)) Deno.kill(pid, "SIGKILL");
   });
   const command = [...runtime.command, ...flags, DEMO, ...args];
-  return { command: new Command(scope, command, { TMPDIR: directory, ...env }), directory };
+  return {
+    command: new Command(scope, command, { env: { TMPDIR: directory, ...env } }),
+    directory,
+  };
 }
 
 /** Waits for the end of the command, which must leave nothing: no process and no file. */

@@ -4,7 +4,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test, until } from "../_helpers/harness.ts";
-import { type Command, process } from "./_command.ts";
+import { type Command, process } from "../_helpers/command.ts";
 import {
   checkRun,
   checkTimeline,

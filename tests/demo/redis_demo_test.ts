@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Engine, engine } from "../_helpers/engine.ts";
 import { test as testAnyhow, until } from "../_helpers/harness.ts";
-import { type Ending, process, processesOf } from "./_command.ts";
+import { type Ending, process, processesOf } from "../_helpers/command.ts";
 import {
   checkRun,
   checkTimeline,

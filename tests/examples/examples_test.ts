@@ -4,8 +4,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Engine, engine } from "../_helpers/engine.ts";
-import { test, within } from "../_helpers/harness.ts";
-import { process, processesOf } from "../demo/_command.ts";
+import { test } from "../_helpers/harness.ts";
+import { Command, process, processesOf } from "../_helpers/command.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -19,27 +19,11 @@ async function run(scope: AsyncDisposableStack, name: string): Promise<string[]>
   const words = rest!.split(" ").map(async (word) => {
     return word.startsWith("redis://") ? (await Engine.start(scope)).url : word;
   });
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [verb!, "--quiet", "--no-check", "--no-prompt", ...await Promise.all(words)],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stdout, stderr } = await within(output, `examples/${name}`);
-  const decoder = new TextDecoder();
-  assertEquals([code, decoder.decode(stderr)], [0, ""], decoder.decode(stdout));
-  return decoder.decode(stdout).trimEnd().split("\n");
+  const flags = ["--quiet", "--no-check", "--no-prompt"];
+  const args = [Deno.execPath(), verb!, ...flags, ...await Promise.all(words)];
+  const { code, stdout, stderr } = await new Command(scope, args, { cwd: ROOT }).ended();
+  assertEquals([code, stderr], [0, []], stdout.join("\n"));
+  return stdout;
 }
 
 /** What each example must print. */
@@ -143,21 +127,14 @@ test(
   async (scope) => {
     const { url } = await Engine.start(scope);
     const path = new URL("examples/two_levels.ts", ROOT).pathname;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-check", path, url],
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const output = child.output();
+    const args = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", path, url];
+    const command = new Command(scope, args);
     scope.defer(async () => {
       for (const pid of await processesOf(path, url)) Deno.kill(pid, "SIGKILL");
-      await output;
     });
     Deno.kill(await process(path, url, "Machine A", "\x001\x00"), "SIGKILL");
-    const { code, stdout, stderr } = await within(output, "the end of all");
-    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    const { code, stdout, stderr } = await command.ended();
+    const [out, err] = [stdout, stderr].map((lines) => lines.join("\n"));
     assertEquals(code, 1);
     assertEquals(out!.includes("passed phase 1"), false, out);
     // Two survivors here, and three there.

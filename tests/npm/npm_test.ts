@@ -5,7 +5,8 @@
 import { assert, assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { build, pack } from "../../npm/build.ts";
-import { test, within } from "../_helpers/harness.ts";
+import { Command } from "../_helpers/command.ts";
+import { test } from "../_helpers/harness.ts";
 import { bun, findFile, nodes, tool } from "../_helpers/programs.ts";
 
 type Scope = AsyncDisposableStack;
@@ -80,28 +81,11 @@ function testUnless(
 
 /** Runs a command until it ends, which must be a success. Returns the lines that it prints. */
 async function run(scope: Scope, cwd: string, program: string, ...args: string[]) {
-  const child = new Deno.Command(program, {
-    args,
-    cwd,
-    env: { NO_COLOR: "1", BUN_INSTALL_CACHE_DIR: `${folder}/cache` },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stdout, stderr } = await within(output, `${program} ${args.join(" ")}`);
-  const decoder = new TextDecoder();
-  const printed = decoder.decode(stdout);
-  assertEquals(code, 0, printed + decoder.decode(stderr));
-  return printed.trimEnd().split("\n");
+  const env = { BUN_INSTALL_CACHE_DIR: `${folder}/cache` };
+  const { code, stdout, stderr } = await new Command(scope, [program, ...args], { cwd, env })
+    .ended();
+  assertEquals(code, 0, [...stdout, ...stderr].join("\n"));
+  return stdout;
 }
 
 /** The paths of all files in a directory, which ends in a slash. */

@@ -4,7 +4,7 @@
 // one party in the place of many.
 
 import { assertEquals } from "@std/assert";
-import { within } from "../_helpers/harness.ts";
+import { Command } from "../_helpers/command.ts";
 import { type Scope, test } from "./_helpers.ts";
 import { startRedis } from "./_server.ts";
 
@@ -19,28 +19,9 @@ async function examplesOf(file: string): Promise<string[]> {
 
 /** Checks and runs a program, which must end by itself. */
 async function run(scope: Scope, program: string): Promise<void> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--check", "--quiet", "-", "42", "resize-1"],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "piped",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(program));
-  await writer.close();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stderr } = await within(output, program);
-  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""], program);
+  const args = [Deno.execPath(), "run", "-A", "--check", "--quiet", "-", "42", "resize-1"];
+  const { code, stderr } = await new Command(scope, args, { cwd: ROOT, input: program }).ended();
+  assertEquals([code, stderr], [0, []], program);
 }
 
 for (const file of ["redis_barrier.ts", "README.md"]) {

@@ -3,8 +3,9 @@
 // What the documentation tells those who run Redis, and who grant permissions.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Command } from "../_helpers/command.ts";
 import { Engine, engine } from "../_helpers/engine.ts";
-import { test as testAnyhow, until, within } from "../_helpers/harness.ts";
+import { test as testAnyhow, until } from "../_helpers/harness.ts";
 import { joinAll, type Scope } from "./_helpers.ts";
 
 function test(name: string, body: (scope: Scope) => Promise<void>): void {
@@ -82,34 +83,15 @@ test("RedisBarrier needs no more permissions than README.md says, and then ends"
     const program = new URL("_permitted.ts", import.meta.url).pathname;
     const net = `--allow-net=127.0.0.1:${server.port}`;
     const flags = ["run", "--no-prompt", "--quiet", "--no-check", net, env];
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [...flags, program, client, server.url, client],
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const output = child.output();
-    scope.defer(async () => {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended.
-      }
-      await output;
-    });
-    return output;
+    const args = [Deno.execPath(), ...flags, program, client, server.url, client];
+    return new Command(scope, args).ended();
   };
-  const endings = await within(
-    Promise.all([
-      start("ioredis", "--allow-env"),
-      start("node-redis", "--allow-env=REDIS_DEBUG_MAINTENANCE"),
-    ]),
-    "two parties",
-  );
+  const endings = await Promise.all([
+    start("ioredis", "--allow-env"),
+    start("node-redis", "--allow-env=REDIS_DEBUG_MAINTENANCE"),
+  ]);
   for (const { code, stdout, stderr } of endings) {
-    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-    assertEquals([code, out, err], [0, "met\n", ""]);
+    assertEquals([code, stdout, stderr], [0, ["met"], []]);
   }
   const clients = await server.cli("CLIENT", "LIST");
   assertEquals(clients.split("\n").length, 1, "connections are left");

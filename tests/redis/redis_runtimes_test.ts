@@ -3,10 +3,11 @@
 // Processes on Deno, Node and Bun that meet through Redis.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Command } from "../_helpers/command.ts";
 import { runContract, type Runtime, runtimesFor, testOn } from "../_helpers/runtimes.ts";
 import { Actor, ActorError } from "../process/_helpers.ts";
 import { clients } from "./_adapter.ts";
-import { type Scope, until, within } from "./_helpers.ts";
+import { type Scope, until } from "./_helpers.ts";
 import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
 /** In ms. Processes that live must speak within it, on however busy a machine; each death takes that long to be noticed. */
@@ -43,23 +44,9 @@ async function told(call: Promise<unknown>): Promise<ActorError["told"]> {
 
 /** Runs a program that calls one member, until it ends by itself. */
 async function ends(scope: Scope, { command }: Runtime, ...args: string[]) {
-  const [path, ...before] = command("_ends");
-  const child = new Deno.Command(path!, {
-    args: [...before, server.path, ...args],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const output = child.output();
-  scope.defer(async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await output;
-  });
-  const { code, stdout } = await within(output, "the program");
-  return { code, lines: new TextDecoder().decode(stdout) };
+  const { code, stdout } = await new Command(scope, [...command("_ends"), server.path, ...args])
+    .ended();
+  return { code, stdout };
 }
 
 for (const runtime of [node, bun]) {
@@ -174,8 +161,8 @@ for (const runtime of runtimes) {
       const options = { key: crypto.randomUUID(), parties: 2, lease: LEASE };
       const b = start(scope, deno);
       await b.do("connect", server.path, { ...options, name: "b" });
-      const { code, lines } = await ends(scope, runtime, options.key, "a", "arrive");
-      assertEquals([code, lines], [0, "0\n"]);
+      const ended = await ends(scope, runtime, options.key, "a", "arrive");
+      assertEquals(ended, { code: 0, stdout: ["0"] });
       const { reason, party } = await told(b.do("barrier", "waitFor", 0));
       assertEquals([reason, party], ["lost", "a"]);
     },
@@ -193,7 +180,7 @@ for (const runtime of runtimes) {
         (await b.do<{ arrived: number }>("barrier", "status")).arrived === 1;
       await until(arrived, "an arrival");
       await b.do("barrier", "arrive");
-      assertEquals(await ended, { code: 0, lines: "1\n" });
+      assertEquals(await ended, { code: 0, stdout: ["1"] });
     },
   );
 }

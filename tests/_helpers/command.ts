@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { until, within } from "../_helpers/harness.ts";
+import { until, within } from "./harness.ts";
 
 /** How a command ended, and the lines that it printed. */
 export interface Ending {
@@ -9,38 +9,52 @@ export interface Ending {
   stderr: string[];
 }
 
+export interface CommandOptions {
+  cwd?: URL | string;
+  env?: Record<string, string>;
+  /** What it reads; nothing unless told otherwise. */
+  input?: string;
+}
+
 /** A command that runs. At the end of the scope it is killed, if it still runs. */
 export class Command {
   readonly stdout: string[] = [];
   readonly #process: Deno.ChildProcess;
+  readonly #name: string;
   readonly #ending: Promise<Ending>;
 
   constructor(
     scope: AsyncDisposableStack,
     [path, ...args]: string[],
-    env: Record<string, string>,
+    { cwd, env, input }: CommandOptions = {},
   ) {
+    this.#name = args.join(" ");
     this.#process = new Deno.Command(path!, {
       args,
+      ...cwd !== undefined && { cwd },
       env: { NO_COLOR: "1", COLUMNS: "", ...env },
-      stdin: "null",
+      stdin: input === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.#ending = this.#follow();
+    this.#ending = this.#follow(input);
     scope.defer(async () => {
       try {
         this.kill("SIGKILL");
       } catch {
         // It has ended.
       }
-      await within(this.#ending, `the end of ${args.join(" ")}`);
+      await this.ended();
     });
   }
 
-  async #follow(): Promise<Ending> {
+  async #follow(input: string | undefined): Promise<Ending> {
     const { stdout } = this;
     const stderr: string[] = [];
+    if (input !== undefined) {
+      // It may end without having read all.
+      new Blob([input]).stream().pipeTo(this.#process.stdin).catch(() => {});
+    }
     const [{ code }] = await Promise.all([
       this.#process.status,
       read(this.#process.stdout, stdout),
@@ -53,9 +67,9 @@ export class Command {
     this.#process.kill(signal);
   }
 
-  /** Waits for its end. */
-  async ended(): Promise<Ending> {
-    return await within(this.#ending, "the end of a command");
+  /** Waits for its end, for so many ms. */
+  async ended(ms?: number): Promise<Ending> {
+    return await within(this.#ending, `the end of ${this.#name}`, ms);
   }
 }
 
