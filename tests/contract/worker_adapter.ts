@@ -5,6 +5,7 @@ import { quiet } from "../_helpers/harness.ts";
 import { Thread } from "../_helpers/thread.ts";
 import type { WorkerKind } from "../_helpers/worker.ts";
 import type { Adapter, Fixture, Host, Party } from "./adapter.ts";
+import { fill } from "./fixture.ts";
 import { names } from "./task_adapter.ts";
 
 /** How a party of a `Barrier` waits: in this thread, or blocking a worker, of the kind that is the first here if not said. */
@@ -115,14 +116,7 @@ export function threads(kind: "joined" | "unnamed", ...ways: [Way, ...Way[]]): A
           await Promise.all([...used.values()].map((thread) => thread.giveBack()));
         },
       };
-      if (alone) return fixture;
-      try {
-        for (let i = 0; i < parties; i++) fixture.parties.push(await fixture.join());
-      } catch (error) {
-        await fixture[Symbol.asyncDispose]();
-        throw error;
-      }
-      return fixture;
+      return alone ? fixture : await fill(fixture, parties);
     },
   };
 }

@@ -5,7 +5,8 @@ import {
   type ProcessBarrierOptions,
   ProcessBarrierServer,
 } from "../../process_barrier.ts";
-import type { Adapter, Fixture, Host, Party } from "../contract/adapter.ts";
+import type { Adapter, Fixture, Host } from "../contract/adapter.ts";
+import { fill, promisedParty } from "../contract/fixture.ts";
 import { names } from "../contract/task_adapter.ts";
 import { quiet, unshared } from "./_helpers.ts";
 
@@ -23,25 +24,6 @@ function hostOf(server: ProcessBarrierServer): Host {
     state: () => {
       const { parties, arrived, phase, broken, missing } = server;
       return Promise.resolve({ parties, arrived, phase, broken, missing });
-    },
-  };
-}
-
-function partyOf(barrier: ProcessBarrier): Party {
-  return {
-    name: barrier.name,
-    wait: (options) => quiet(barrier.wait(options)),
-    waitFor: (phase, options) => quiet(barrier.waitFor(phase, options)),
-    ready: (options) => quiet(barrier.ready(options)),
-    arrive: () => quiet(barrier.arrive()),
-    arriveAndDrop: () => quiet(barrier.arriveAndDrop()),
-    register: (count) => quiet(barrier.register(count)),
-    abort: (reason) => quiet(barrier.abort(reason)),
-    reset: (phase, options) => quiet(barrier.reset(phase, options)),
-    dispose: () => quiet(barrier[Symbol.asyncDispose]()),
-    state: async () => {
-      const { parties, arrived, phase, broken, missing } = await barrier.status();
-      return { parties, arrived, phase, broken, missing };
     },
   };
 }
@@ -78,21 +60,16 @@ export function connections(...transports: [Transport, ...Transport[]]): Adapter
           const transport = transports[made++ % transports.length]!;
           const wanted: ProcessBarrierOptions = options === undefined ? {} : options;
           if (typeof wanted !== "object" || wanted === null) {
-            return partyOf(await ProcessBarrier.connect(server.path, wanted));
+            return promisedParty(await ProcessBarrier.connect(server.path, wanted));
           }
           const name = "name" in wanted ? wanted.name : nextName();
-          return partyOf(scope.use(await connect(server.path, { ...wanted, name, transport })));
+          return promisedParty(
+            scope.use(await connect(server.path, { ...wanted, name, transport })),
+          );
         },
         [Symbol.asyncDispose]: () => scope.disposeAsync(),
       };
-      if (alone) return fixture;
-      try {
-        for (let i = 0; i < parties; i++) fixture.parties.push(await fixture.join());
-      } catch (error) {
-        await scope.disposeAsync();
-        throw error;
-      }
-      return fixture;
+      return alone ? fixture : await fill(fixture, parties);
     },
   };
 }

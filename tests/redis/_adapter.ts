@@ -10,7 +10,8 @@ import { readSettings } from "../../_redis/settings.ts";
 import type { JoinOptions } from "../../barrier.ts";
 import { RedisBarrier, type RedisBarrierOptions, type RedisClient } from "../../redis_barrier.ts";
 import { ignore, quiet } from "../_helpers/harness.ts";
-import type { Adapter, Fixture, Host, Party } from "../contract/adapter.ts";
+import type { Adapter, Fixture, Host } from "../contract/adapter.ts";
+import { fill, promisedParty } from "../contract/fixture.ts";
 import { names } from "../contract/task_adapter.ts";
 
 /** How a program reaches Redis. */
@@ -72,25 +73,6 @@ function hostOf(watcher: RedisParty): Host {
   };
 }
 
-function partyOf(barrier: RedisBarrier): Party {
-  return {
-    name: barrier.name,
-    wait: (options) => quiet(barrier.wait(options)),
-    waitFor: (phase, options) => quiet(barrier.waitFor(phase, options)),
-    ready: (options) => quiet(barrier.ready(options)),
-    arrive: () => quiet(barrier.arrive()),
-    arriveAndDrop: () => quiet(barrier.arriveAndDrop()),
-    register: (count) => quiet(barrier.register(count)),
-    abort: (reason) => quiet(barrier.abort(reason)),
-    reset: (phase, options) => quiet(barrier.reset(phase, options)),
-    dispose: () => quiet(barrier[Symbol.asyncDispose]()),
-    state: async () => {
-      const { parties, arrived, phase, broken, missing } = await barrier.status();
-      return { parties, arrived, phase, broken, missing };
-    },
-  };
-}
-
 /** All parties in one process, by one kind of client. `path` is the socket of the engine. */
 export function redis(kind: ClientKind, path: () => string, ignored?: string): Adapter {
   return {
@@ -123,22 +105,15 @@ export function redis(kind: ClientKind, path: () => string, ignored?: string): A
         parties: [],
         async join(options: JoinOptions = {}) {
           if (typeof options !== "object" || options === null) {
-            return partyOf(await RedisBarrier.connect(client, options));
+            return promisedParty(await RedisBarrier.connect(client, options));
           }
           const name = "name" in options ? options.name : nextName();
           const wanted: RedisBarrierOptions = { key, parties, ...made, ...options, name };
-          return partyOf(scope.use(await RedisBarrier.connect(client, wanted)));
+          return promisedParty(scope.use(await RedisBarrier.connect(client, wanted)));
         },
         [Symbol.asyncDispose]: () => scope.disposeAsync(),
       };
-      if (alone) return fixture;
-      try {
-        for (let i = 0; i < parties; i++) fixture.parties.push(await fixture.join());
-      } catch (error) {
-        await scope.disposeAsync();
-        throw error;
-      }
-      return fixture;
+      return alone ? fixture : await fill(fixture, parties);
     },
   };
 }
