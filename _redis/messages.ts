@@ -2,8 +2,7 @@
 
 /* What parties and the script say to each other: see script.ts. */
 
-import type { Break } from "../_common/errors.ts";
-import { type BreakReason, REASONS } from "../_common/errors.ts";
+import { type Break, type BreakReason, REASONS } from "../_common/errors.ts";
 
 /** Its name, its session (empty if it is gone), and the version of the table with which it came. */
 export type Seat = [name: string, session: string, number: number];

@@ -1,8 +1,8 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 /**
- * Redis servers of their own for tests: on a free port of the loopback, in a temporary directory, ended with the scope. On
- * Linux they end with the test runner, too, however that ends.
+ * Redis servers of their own for tests: on a free port of the loopback and at a Unix socket, in a temporary directory, ended
+ * with the scope. On Linux they end with the test runner, too, however that ends.
  *
  * @module
  */
@@ -72,6 +72,11 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  /** Its socket, which clients take for a URL. */
+  get path(): string {
+    return `${this.directory}/socket`;
+  }
+
   get url(): string {
     const { password, tls } = this.options;
     const user = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
@@ -83,7 +88,8 @@ export class Engine implements AsyncDisposable {
     const port = String(this.port);
     const args = [
       ...tls === undefined ? ["--port", port] : ["--port", "0", "--tls-port", port],
-      ...["--bind", "127.0.0.1", "--dir", this.directory, "--save", ""],
+      ...["--bind", "127.0.0.1", "--unixsocket", this.path],
+      ...["--dir", this.directory, "--save", ""],
       ...["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"],
       ...durable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"],
       ...password === undefined ? [] : ["--requirepass", password, "--masterauth", password],
@@ -198,6 +204,21 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
   }
+}
+
+/** An engine that the tests of a file share. Nobody may kill it. */
+export function shareEngine(): Pick<Engine, "path"> {
+  const scope = new AsyncDisposableStack();
+  let shared: Engine;
+  Deno.test.beforeAll(async () => {
+    if (engine.missing === undefined) shared = await Engine.start(scope);
+  });
+  Deno.test.afterAll(() => scope.disposeAsync());
+  return {
+    get path() {
+      return shared.path;
+    },
+  };
 }
 
 /** A port of the loopback that nobody listens on. */

@@ -1,9 +1,9 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { RedisBarrier, type RedisBarrierOptions, type RedisClient } from "../../redis_barrier.ts";
+import { engine } from "../_helpers/engine.ts";
 import { test as testAnyhow } from "../_helpers/harness.ts";
 import { Actor } from "../process/_helpers.ts";
-import { noRedis } from "./_server.ts";
 
 export { failure, quiet, turn, until, within } from "../_helpers/harness.ts";
 
@@ -11,7 +11,7 @@ export type Scope = AsyncDisposableStack;
 
 /** A test that needs Redis. */
 export function test(name: string, body: (scope: Scope) => Promise<void>): void {
-  testAnyhow(name, body, { ignore: noRedis });
+  testAnyhow(name, body, { ignore: engine.missing });
 }
 
 /** Joins, for the scope. */

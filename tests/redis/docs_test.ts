@@ -5,8 +5,8 @@
 
 import { assertEquals } from "@std/assert";
 import { Command } from "../_helpers/command.ts";
+import { Engine } from "../_helpers/engine.ts";
 import { type Scope, test } from "./_helpers.ts";
-import { startRedis } from "./_server.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -26,14 +26,11 @@ async function run(scope: Scope, program: string): Promise<void> {
 
 for (const file of ["redis_barrier.ts", "README.md"]) {
   test(`The examples of ${file} run`, async (scope) => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
-    scope.use(await startRedis("--port", `${port}`, "--bind", "127.0.0.1"));
+    const { url } = await Engine.start(scope);
     const examples = await examplesOf(file);
     assertEquals(examples.length > 0, true);
     for (const example of examples) {
-      const program = example.replace(/redis:\/\/[\w.]+:6379/, `redis://127.0.0.1:${port}`)
+      const program = example.replace(/redis:\/\/[\w.]+:6379/, url)
         .replace(/parties: \d/, "parties: 1").replace("resize, run", crypto.randomUUID());
       await run(scope, program);
     }

@@ -4,13 +4,9 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Command } from "../_helpers/command.ts";
-import { Engine, engine } from "../_helpers/engine.ts";
-import { test as testAnyhow, until } from "../_helpers/harness.ts";
-import { joinAll, type Scope } from "./_helpers.ts";
-
-function test(name: string, body: (scope: Scope) => Promise<void>): void {
-  testAnyhow(name, body, { ignore: engine.missing });
-}
+import { Engine } from "../_helpers/engine.ts";
+import { until } from "../_helpers/harness.ts";
+import { joinAll, test } from "./_helpers.ts";
 
 const OPTIONS = { key: "KEY", parties: 3, lease: 60_000 };
 

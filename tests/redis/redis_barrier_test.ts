@@ -13,20 +13,12 @@ import {
   type RedisBarrierOptions,
   type RedisClient,
 } from "../../redis_barrier.ts";
+import { Engine, shareEngine } from "../_helpers/engine.ts";
 import { clients, closeClient, openClient } from "./_adapter.ts";
 import { FakeClient } from "./_fake.ts";
 import { failure, join, joinAll, meet, type Scope, test, turn, until, within } from "./_helpers.ts";
-import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
-let server: TestRedis;
-
-Deno.test.beforeAll(async () => {
-  if (noRedis === undefined) server = await startRedis();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
+const server = shareEngine();
 
 /** A key that no other test has. */
 function newKey(): string {
@@ -133,11 +125,11 @@ test("RedisBarrier.connect() gives up on a client that waits for its engine", as
 
 for (const kind of clients) {
   test(`RedisBarrier.connect() gives up on an engine that stands still [${kind}]`, async (scope) => {
-    const own = scope.use(await startRedis());
+    const own = await Engine.start(scope);
     const client = await openClient(scope, kind, own.path);
     if (typeof client !== "string") await (client as Redis).ping();
-    Deno.kill(own.pid, "SIGSTOP");
-    scope.defer(() => Deno.kill(own.pid, "SIGCONT"));
+    await own.pause();
+    scope.defer(() => own.resume());
     const options = { key: newKey(), parties: 2, connectTimeout: 50 };
     const error = await failure(RedisBarrier.connect(client, options)) as Error;
     assertEquals(error.name, "TimeoutError");
@@ -145,7 +137,7 @@ for (const kind of clients) {
 }
 
 test("RedisBarrier.connect() opens nothing more once it was cancelled, at whatever step", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const client = await openClient(scope, "node-redis", own.path) as ReturnType<typeof createClient>;
   for (let steps = 0; steps < 12; steps++) {
     const controller = new AbortController();
@@ -225,13 +217,9 @@ test("RedisBarrier.connect() refuses a client by which nothing is heard", async 
 });
 
 test("RedisBarrier.connect() takes a password, and says if it is wrong", async (scope) => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  const settings = ["--port", `${port}`, "--bind", "127.0.0.1", "--requirepass", "secret"];
-  scope.use(await startRedis(...settings));
+  const { url: right, port } = await Engine.start(scope, { password: "secret" });
   const options = { key: newKey(), parties: 1 };
-  const party = await join(scope, `redis://:secret@127.0.0.1:${port}`, options);
+  const party = await join(scope, right, options);
   assertEquals(await party.wait(), 0);
   for (const [user, code] of [[":wrong@", "WRONGPASS"], ["", "NOAUTH"]]) {
     const url = `redis://${user}127.0.0.1:${port}`;
@@ -424,7 +412,7 @@ test("RedisBarrier goes on when Redis forgets the script", async (scope) => {
 });
 
 test("RedisBarrier goes on when Redis forgets everything", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const client = admin(scope, own.path);
   const parties = await joinAll(scope, own.path, { key: newKey(), parties: 3, lease: 1_000 });
   const [a, b, c] = parties as [RedisBarrier, RedisBarrier, RedisBarrier];
@@ -454,7 +442,7 @@ test("RedisBarrier goes on when Redis forgets everything", async (scope) => {
 });
 
 test("RedisBarrier runs the action once a phase, though Redis forgets that it runs", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const client = admin(scope, own.path);
   const runs: number[] = [];
   let go = Promise.withResolvers<void>();
@@ -477,7 +465,7 @@ test("RedisBarrier runs the action once a phase, though Redis forgets that it ru
 });
 
 test("RedisBarrier names who died while Redis forgot everything", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const client = admin(scope, own.path);
   const options = { key: newKey(), parties: 3, lease: 300 };
   const [a, b] = await joinAll(scope, own.path, { ...options, parties: 3 }) as [
@@ -507,7 +495,7 @@ test("RedisBarrier names who died while Redis forgot everything", async (scope) 
 });
 
 test("RedisBarrier lets no stranger in while Redis has forgotten everything", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const client = admin(scope, own.path);
   const options = { key: newKey(), parties: 2, lease: 600 };
   const [a, b] = await joinAll(scope, own.path, options) as [RedisBarrier, RedisBarrier];
@@ -529,10 +517,10 @@ test("RedisBarrier lets no stranger in while Redis has forgotten everything", as
 });
 
 test("RedisBarrier frees a caller by its timeout while Redis stands still", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const options = { key: newKey(), parties: 2 };
   const [a, b] = await joinAll(scope, own.path, options) as [RedisBarrier, RedisBarrier];
-  Deno.kill(own.pid, "SIGSTOP");
+  await own.pause();
   const late = await failure(a.wait({ timeout: 10 })) as Error;
   assertEquals(late.name, "TimeoutError");
   // It claims nothing of the others, who may well have come since Redis was heard last.
@@ -540,7 +528,7 @@ test("RedisBarrier frees a caller by its timeout while Redis stands still", asyn
   const watching = await failure(b.waitFor(5, { timeout: 10 })) as Error;
   assertEquals(watching.name, "TimeoutError");
   assertEquals(watching.message, "Phase 5 timed out after 10 ms, and Redis does not answer");
-  Deno.kill(own.pid, "SIGCONT");
+  own.resume();
   // It is said as soon as that is possible.
   const error = await failure(b.waitFor(0)) as BrokenBarrierError;
   assertEquals([error.reason, error.party, error.phase], ["timeout", "a", 0]);
@@ -549,15 +537,15 @@ test("RedisBarrier frees a caller by its timeout while Redis stands still", asyn
 });
 
 test("RedisBarrier takes an outage longer than its leases for nobody's death", async (scope) => {
-  const own = scope.use(await startRedis());
+  const own = await Engine.start(scope);
   const options = { key: newKey(), parties: 2, lease: 300 };
   const [a, b] = await joinAll(scope, own.path, options) as [RedisBarrier, RedisBarrier];
   const waiting = a.wait();
   await until(async () => (await b.status()).arrived === 1, "an arrival");
-  Deno.kill(own.pid, "SIGSTOP");
+  await own.pause();
   // Longer than the lease: that is the fault itself, and nothing is hoped to happen meanwhile.
   await new Promise((resolve) => setTimeout(resolve, 700));
-  Deno.kill(own.pid, "SIGCONT");
+  own.resume();
   assertEquals([await b.wait(), await waiting], [0, 1]);
 });
 

@@ -1,17 +1,9 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { engine, shareEngine } from "../_helpers/engine.ts";
 import { contract } from "../contract/contract.ts";
 import { clients, redis } from "./_adapter.ts";
-import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
-let server: TestRedis;
+const server = shareEngine();
 
-Deno.test.beforeAll(async () => {
-  if (noRedis === undefined) server = await startRedis();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
-
-for (const kind of clients) contract(redis(kind, () => server.path, noRedis));
+for (const kind of clients) contract(redis(kind, () => server.path, engine.missing));

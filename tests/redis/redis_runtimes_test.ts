@@ -4,24 +4,16 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Command } from "../_helpers/command.ts";
+import { engine, shareEngine } from "../_helpers/engine.ts";
 import { runContract, type Runtime, runtimesFor, testOn } from "../_helpers/runtimes.ts";
 import { Actor, ActorError } from "../process/_helpers.ts";
 import { clients } from "./_adapter.ts";
 import { type Scope, until } from "./_helpers.ts";
-import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
 /** In ms. Processes that live must speak within it, on however busy a machine; each death takes that long to be noticed. */
 const LEASE = 1_500;
 
-let server: TestRedis;
-
-Deno.test.beforeAll(async () => {
-  if (noRedis === undefined) server = await startRedis();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
+const server = shareEngine();
 
 /** A runtime of which nothing can be tested without Redis. */
 const runtimes = (await runtimesFor(
@@ -30,7 +22,7 @@ const runtimes = (await runtimesFor(
   "_contract",
   "_ends",
 ))
-  .map((runtime) => ({ ...runtime, missing: noRedis ?? runtime.missing }));
+  .map((runtime) => ({ ...runtime, missing: engine.missing ?? runtime.missing }));
 const [deno, node, bun] = runtimes as [Runtime, Runtime, Runtime];
 
 function start(scope: Scope, runtime: Runtime): Actor {

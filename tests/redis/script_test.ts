@@ -6,19 +6,11 @@ import { assertEquals } from "@std/assert";
 import { Redis } from "ioredis";
 import { Keys } from "../../_redis/engine.ts";
 import { SCRIPT } from "../../_redis/script.ts";
+import { shareEngine } from "../_helpers/engine.ts";
 import { closeClient } from "./_adapter.ts";
 import { type Scope, test } from "./_helpers.ts";
-import { noRedis, startRedis, type TestRedis } from "./_server.ts";
 
-let server: TestRedis;
-
-Deno.test.beforeAll(async () => {
-  if (noRedis === undefined) server = await startRedis();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
+const server = shareEngine();
 
 // deno-lint-ignore no-explicit-any -- what the script answers is what is tested
 type Answer = any;
