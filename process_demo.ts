@@ -108,7 +108,8 @@ const LEGEND = {
 const FILLS = new Set<Event["what"]>(["works", "reached"]);
 
 const args = process.argv.slice(2);
-process.exitCode = args[0] === "party" ? await takePart(JSON.parse(args[1]!)) : await main(args);
+const isParty = args[0] === "party" && args.length > 1;
+process.exitCode = isParty ? await takePart(JSON.parse(args[1]!)) : await main(args);
 
 /** One party, in a process of its own. Returns its exit status. */
 async function takePart({ place, parties, party, work, doomed }: Task): Promise<number> {

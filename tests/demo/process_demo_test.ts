@@ -149,6 +149,7 @@ const mistakes: [args: string[], word: string][] = [
   [["--seed", "4294967296"], "seed"],
   [["--unknown"], "unknown"],
   [["--", "excess"], "argument"],
+  [["party"], "party"],
 ];
 test("process_demo.ts refuses bad options, and starts nothing", async (scope) => {
   // Four at a time: each is a process.
