@@ -13,6 +13,9 @@ import { type BreakReason, REASONS } from "../_common/errors.ts";
  *     23    running     all parties of `phase` have arrived and its action runs; arrivals count for the next
  *   24-63   phase       the lowest phase that has not ended
  *
+ * Where the last party drops behind a running action, `remaining` is 1 of no parties: it has filled the next phase,
+ * which is to be told from nobody having come.
+ *
  * Phases only grow, and a phase ends once: by passing, which moves the phase on, or by breaking, which sets the
  * reason and leaves the phase until a reset moves it on. So two equal states mean the same, whatever happened
  * between, and an arrival whose exchange succeeds counts in just the phase that was read. At 100 ns a phase, 2^40
@@ -28,6 +31,7 @@ export interface State {
 const COUNT_MASK = 0x3ff;
 const PARTIES_SHIFT = 10;
 const PARTY = 1 << PARTIES_SHIFT;
+const PARTIES_MASK = COUNT_MASK << PARTIES_SHIFT;
 const REASON_SHIFT = 20;
 const REASON_MASK = 7 << REASON_SHIFT;
 const RUNNING = 1 << 23;
@@ -101,7 +105,8 @@ export function arrivedOf(state: State): number {
 
 /** Whether no transition leads to this state: somebody has written over it. */
 export function isCorrupt({ low }: State): boolean {
-  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) > (low >>> PARTIES_SHIFT & COUNT_MASK);
+  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) > (low >>> PARTIES_SHIFT & COUNT_MASK) &&
+    !isDeserted(low);
 }
 
 /** Whether the last 256 phases have begun: nobody arrives in them. */
@@ -111,7 +116,8 @@ export function isExhausted({ high }: State): boolean {
 
 /** Whether a party that has not arrived can: not broken, somebody is still to come, and phases are left. */
 export function isOpen({ low, high }: State): boolean {
-  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) !== 0 && high !== -1;
+  return (low & REASON_MASK) === 0 && (low & COUNT_MASK) !== 0 && (low & PARTIES_MASK) !== 0 &&
+    high !== -1;
 }
 
 /** Whether an arrival would be the last of its phase, and no other phase is in the way. */
@@ -122,7 +128,9 @@ export function isLast({ low }: State): boolean {
 /** After an arrival. After the last one the phase has passed, or its action runs. */
 export function afterArrival(state: State, dropping: 0 | 1, hasAction: boolean): State {
   const after = { low: state.low - 1 - dropping * PARTY, high: state.high };
-  if (!isLast(state)) return after;
+  if (!isLast(state)) {
+    return (after.low & PARTIES_MASK) === 0 ? { low: after.low | 1, high: after.high } : after;
+  }
   const full = refilled(after);
   return hasAction ? { low: full.low | RUNNING, high: full.high } : nextPhase(full);
 }
@@ -135,7 +143,8 @@ export function afterWithdrawal({ low, high }: State): State {
 /** After the action has ended: the phase has passed. If the next has filled meanwhile, its action runs. */
 export function afterAction(state: State): State {
   const next = behindAction(state);
-  if (remainingOf(state) > 0 || partiesOf(state) === 0) return next;
+  const isFull = partiesOf(state) === 0 ? isDeserted(state.low) : remainingOf(state) === 0;
+  if (!isFull) return next;
   const full = refilled(next);
   return { low: full.low | RUNNING, high: full.high };
 }
@@ -147,7 +156,7 @@ export function behindAction(state: State): State {
 
 /** After parties were registered. */
 export function afterRegistration(state: State, count: number): State {
-  const remaining = isBroken(state) ? 0 : count;
+  const remaining = isBroken(state) ? 0 : isDeserted(state.low) ? count - 1 : count;
   return { low: state.low + count * PARTY + remaining, high: state.high };
 }
 
@@ -183,6 +192,11 @@ export function afterCorruption(state: State): State {
 /** The code of a reason, in its place. */
 function codeOf(reason: BreakReason): number {
   return CODES.indexOf(reason) << REASON_SHIFT;
+}
+
+/** Whether the last party has dropped behind a running action. */
+function isDeserted(low: number): boolean {
+  return (low & ~(-1 << PHASE_SHIFT)) === (RUNNING | 1);
 }
 
 function refilled(state: State): State {

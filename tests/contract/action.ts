@@ -123,6 +123,51 @@ export function action(suite: Suite): void {
     await reaches(host, { phase: 2, arrived: 1 });
   });
 
+  if (suite.can.maker) {
+    check(
+      "()",
+      "runs for a phase in which the last parties drop behind another's",
+      async (make) => {
+        const ends: PromiseWithResolvers<void>[] = [];
+        const action = () => {
+          ends.push(Promise.withResolvers());
+          return ends.at(-1)!.promise;
+        };
+        const { host, parties } = await make(2, { action });
+        const [a, b] = parties as Three;
+        await Promise.all([a.arrive(), b.arrive()]);
+        await until(() => ends.length === 1, "the first action");
+        assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
+        const { parties: left, arrived, phase, broken } = await host.state();
+        assertEquals([left, arrived, phase, broken], [0, 0, 0, false]);
+        const ended = host.waitFor(1);
+        ends[0]!.resolve();
+        await until(() => ends.length === 2, "the second action");
+        ends[1]!.resolve();
+        await ended;
+        await reaches(host, { phase: 2, arrived: 0 });
+        assertEquals(ends.length, 2);
+      },
+    );
+
+    if (suite.can.register) {
+      check(".register()", "opens a phase again that all have left", async (make) => {
+        const end = Promise.withResolvers<void>();
+        let runs = 0;
+        const action = () => ++runs === 1 ? end.promise : undefined;
+        const { host, parties } = await make(2, { action });
+        const [a, b] = parties as Three;
+        await Promise.all([a.arrive(), b.arrive()]);
+        await until(() => runs === 1, "the action");
+        assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
+        assertEquals(await host.register(1), 1);
+        end.resolve();
+        await reaches(host, { phase: 1, arrived: 0 });
+        assertEquals([(await host.state()).parties, runs], [1, 1]);
+      });
+    }
+  }
+
   for (const how of ["throws", "rejects", "gives what throws"] as const) {
     check("()", `breaks the phase for all when the action ${how}`, async (make) => {
       let fails = true;

@@ -15,6 +15,8 @@ export type Reason = typeof REASONS[number];
 export interface Word {
   /** Parties that have yet to arrive in the phase that arrivals count for; 0 while broken. */
   remaining: number;
+  /** Whether the last party has dropped behind a running action, which has filled the next phase. */
+  deserted?: boolean;
   /** While broken: how many parties are gone. */
   gone: number;
   parties: number;
@@ -40,7 +42,8 @@ export function encode(word: Word): bigint {
   const { reason, over, phase, parties, running } = word;
   let code = reason === undefined ? 0 : REASONS.indexOf(reason) + 1;
   if (over) code = reason === "aborted" ? 6 : 7;
-  const count = reason === undefined ? word.remaining : word.gone;
+  const remaining = word.deserted ? 1 : word.remaining;
+  const count = reason === undefined ? remaining : word.gone;
   return phase * 2n ** 24n +
     BigInt((running ? 2 ** 23 : 0) + code * 2 ** 20 + parties * 1024 + count);
 }
@@ -52,13 +55,17 @@ export function decode(bits: bigint): Word {
   const count = low % 1024;
   const over = code > 5;
   const reason = over ? (code === 6 ? "aborted" : "lost") : REASONS[code - 1];
+  const parties = Math.floor(low / 1024) % 1024;
+  const running = low >= 2 ** 23;
+  const deserted = code === 0 && running && parties === 0 && count === 1;
   return {
-    remaining: code === 0 ? count : 0,
+    remaining: code === 0 && !deserted ? count : 0,
+    ...(deserted && { deserted }),
     gone: code === 0 ? 0 : count,
-    parties: Math.floor(low / 1024) % 1024,
+    parties,
     reason,
     over,
-    running: low >= 2 ** 23,
+    running,
     phase: unsigned / 2n ** 24n,
   };
 }
@@ -78,15 +85,16 @@ export const transitions = {
       : undefined,
   endAction(word: Word): Word | undefined {
     if (word.reason !== undefined || !word.running) return undefined;
-    const next = { ...word, running: false, phase: word.phase + 1n };
+    const { deserted = false, ...rest } = word;
+    const next = { ...rest, running: false, phase: word.phase + 1n };
     // The next phase has filled meanwhile: its action runs.
-    return word.remaining === 0 && word.parties > 0
+    return deserted || word.remaining === 0 && word.parties > 0
       ? { ...next, running: true, remaining: word.parties }
       : next;
   },
   register: (word: Word) =>
     word.over ? undefined : {
-      ...word,
+      ...live(word),
       parties: word.parties + 1,
       remaining: word.reason === undefined ? word.remaining + 1 : 0,
     },
@@ -111,6 +119,7 @@ function arrive(word: Word, hasAction: boolean, dropping: number): Word | undefi
   if (word.reason !== undefined || word.remaining === 0) return undefined;
   const parties = word.parties - dropping;
   const remaining = word.remaining - 1;
+  if (parties === 0 && word.running) return { ...word, parties, remaining, deserted: true };
   if (remaining > 0 || word.running) return { ...word, parties, remaining };
   return hasAction
     ? { ...word, parties, remaining: parties, running: true }
@@ -118,7 +127,12 @@ function arrive(word: Word, hasAction: boolean, dropping: number): Word | undefi
 }
 
 function broken(word: Word, reason: Reason, gone: number): Word | undefined {
-  return word.reason === undefined ? { ...word, reason, gone, remaining: 0 } : undefined;
+  return word.reason === undefined ? { ...live(word), reason, gone, remaining: 0 } : undefined;
+}
+
+/** Nobody asks of that one whether its next phase has filled. */
+function live({ deserted: _, ...word }: Word): Word {
+  return word;
 }
 
 function reset(word: Word, dropLost: boolean): Word | undefined {
@@ -130,6 +144,6 @@ function reset(word: Word, dropLost: boolean): Word | undefined {
 /** The end: what broke before keeps its reason, and the next phase is the one that is over. */
 function end(word: Word, reason: "aborted" | "lost"): Word | undefined {
   if (word.over) return undefined;
-  const next = word.reason === undefined ? word : reset(word, false)!;
+  const next = word.reason === undefined ? live(word) : reset(word, false)!;
   return { ...next, reason, over: true, remaining: 0, gone: 0 };
 }

@@ -312,7 +312,7 @@ export class Model {
   endAction(throws: boolean): void {
     if (throws) return this.#break("action", { cause: "action" });
     this.#pass(this.#running!);
-    if (this.#toCome === 0 && this.parties > 0) this.#complete();
+    if (this.#toCome === 0 && this.#arrivals.length > 0) this.#complete();
   }
 
   // What follows from it
