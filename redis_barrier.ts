@@ -311,7 +311,7 @@ export class RedisBarrier implements AsyncDisposable {
 
   /**
    * Breaks the barrier for all: who waits gets a {@linkcode BrokenBarrierError} with reason `"aborted"`. Nothing happens
-   * where it is broken already.
+   * where it is broken already, nor by a party that was disposed.
    *
    * @param reason Its text, of which 1,000 characters cross, becomes the `cause` of the errors.
    */

@@ -174,6 +174,8 @@ export function watching(suite: Suite): void {
     await isRefused(b.register(), '"b" was disposed');
     await isRefused(b.reset(), '"b" was disposed');
     await host.reset();
+    await b.abort();
+    assertEquals((await host.state()).broken, false);
     await b.waitFor(0);
   }, { names: true });
 

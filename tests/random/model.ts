@@ -238,7 +238,7 @@ export class Model {
 
   /** Row "abort(why)". */
   abort(by: Holder, cause: string | undefined): Call {
-    this.#break("aborted", { by, cause });
+    if (!by.disposed) this.#break("aborted", { by, cause });
     return this.#done(by, "gives undefined");
   }
 
