@@ -135,6 +135,7 @@
  * | `"reset"` | `phase`?, `dropLost`? | the names of the parties that were gone |
  * | `"status"` | | `{ parties, arrived, phase, broken, reason?, missing }` |
  * | `"leave"` | | the errors of the phases that broke, of the last 16 that have ended |
+ * | `"vacate"` | | `null`, and the connection ends; only straight after `"join"`: the party had given up, and never was |
  * | `"memory"` | `version` | before `"join"`: where the memory is, or `null`; its layout is private to this library |
  *
  * The server answers `{ id, ok, state }` or `{ id, error, state }`, in any order. `state` is
@@ -143,8 +144,8 @@
  * `"cancel"`, or was before it was sent (`cancelled`, the text of the reason), has an error named `"Cancelled"`, unless
  * something else came first. Before the server ends a connection it sends `{ end: error }`, and where the barrier is
  * over also `state` and `broken`, which is what `"leave"` answers; then it waits for up to a second for the client to
- * end the connection. A connection that ends without `"drop"` or `"leave"` is a lost party. A client reads their answer
- * before it ends the connection: a server in Node or Bun that cannot answer may lose what it has not read.
+ * end the connection. A connection that ends without `"drop"`, `"leave"` or `"vacate"` is a lost party. A client reads
+ * their answer before it ends the connection: a server in Node or Bun that cannot answer may lose what it has not read.
  *
  * The line `[id]`, without blanks, is short for `{"id":id,"do":"wait"}`. It is answered
  * `[id,ok,parties,arrived,phase]` when it passes, else as any other.
@@ -360,7 +361,7 @@ export class ProcessBarrierServer implements AsyncDisposable {
    */
   expect(name: string, ended: PromiseLike<unknown>): void {
     checkExpect(name, ended);
-    this.#server.coordinator.expect(name, ended, () => this.#server.catchUp());
+    this.#server.expect(name, ended);
   }
 
   /**
@@ -636,8 +637,8 @@ export class ProcessBarrier implements AsyncDisposable {
   /**
    * Connects to a server and takes a seat. While the queue of the server is full, it tries again.
    *
-   * **What a cancelled connection leaves behind.** Where a timeout or signal ends it while the server stands still, the
-   * server may find that it had asked for a seat: then a party of that name is lost, and the barrier breaks.
+   * **What a cancelled connection leaves behind.** Nothing: a seat that it was given meanwhile is free again when the
+   * promise rejects. Only where the server stands still, that is a second later, and the seat is free when it goes on.
    *
    * @example Usage
    * ```ts
@@ -861,7 +862,7 @@ export class ProcessBarrier implements AsyncDisposable {
 
   /**
    * Breaks the barrier for all: who waits gets a {@linkcode BrokenBarrierError} with reason `"aborted"`. Nothing happens
-   * where it is broken already.
+   * where it is broken already, nor by a party that was disposed.
    *
    * @example Usage
    * ```ts

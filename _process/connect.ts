@@ -6,6 +6,7 @@ import { withResolvers } from "../_common/settlement.ts";
 import { BarrierMemory } from "../_memory/layout.ts";
 import type { Seat } from "../_memory/seats.ts";
 import { type Answer, Client, type LastLine, resultOf } from "./client.ts";
+import { CLOSE_TIMEOUT } from "./connection.ts";
 import { MappedMemory, notShared, unsupportedReason } from "./mapped_memory.ts";
 import { MemoryParty } from "./memory_party.ts";
 import type { ProcessParty, Transport } from "./process_party.ts";
@@ -86,11 +87,13 @@ class Joining {
 
   async join({ name, timeout, transport }: ConnectSettings): Promise<ProcessParty> {
     let opened: Opened | undefined;
+    let asked = false;
     try {
-      // Before it takes a seat: to give that up again would break the barrier.
+      // Before it takes a seat: that may fail.
       if (transport !== "socket") opened = await this.#openMemory(transport);
       const request: Message = { do: "join", version: VERSION, name };
       if (opened !== undefined) request.memory = true;
+      asked = true;
       const told = objectOf(await this.#ask(request));
       const serverTimeout = typeof told.timeout === "number" ? told.timeout : Infinity;
       const party = opened === undefined
@@ -101,10 +104,18 @@ class Joining {
       if (this.#last !== undefined) throw this.#whyEnded();
       return party;
     } catch (error) {
+      if (asked && this.#signal.aborted) await this.#vacate();
       this.#client.close();
       opened?.mapped.close();
       throw error;
     }
+  }
+
+  /** Gives a seat back that the server may have given, or may yet give when it goes on. */
+  async #vacate(): Promise<void> {
+    const disarm = arm(CLOSE_TIMEOUT, undefined, () => this.#client.close());
+    await this.#client.ask({ do: "vacate" });
+    disarm();
   }
 
   #socketParty(told: Message, timeout: number, serverTimeout: number): SocketParty {

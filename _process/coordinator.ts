@@ -20,6 +20,13 @@ export interface BarrierSettings {
   timeout: number;
 }
 
+/** What a party has joined with, for as long as it may take that back. */
+export interface Joined {
+  readonly seat: Seat;
+  /** By whose end it had been expected. */
+  readonly ended: PromiseLike<unknown> | undefined;
+}
+
 /** The barrier of a server: its memory, its seats, its action, and the parties that it expects. */
 export class Coordinator {
   /** What the server itself does at the barrier. */
@@ -27,6 +34,8 @@ export class Coordinator {
   readonly #memory: MappedMemory | undefined;
   readonly #parking: ServerParking;
   readonly #runner: ActionRunner | undefined;
+  /** By whose ends parties are expected that have yet to join, by name. */
+  readonly #expected = new Map<string, PromiseLike<unknown>>();
   #ended = false;
 
   constructor({ parties, action, timeout }: BarrierSettings) {
@@ -60,9 +69,18 @@ export class Coordinator {
   }
 
   /** Gives a party a seat. */
-  join(name: string | undefined): Seat {
+  join(name: string | undefined): Joined {
     this.barrier.checkNotOver();
-    return this.barrier.seats.join(name, () => this.barrier.read());
+    const seat = this.barrier.seats.join(name, () => this.barrier.read());
+    const ended = this.#expected.get(seat.name);
+    this.#expected.delete(seat.name);
+    return { seat, ended };
+  }
+
+  /** All is as before a party joined, which has asked for nothing yet: nobody knows that it has a seat. */
+  vacate({ seat, ended }: Joined, catchUp: () => Promise<void>): void {
+    this.barrier.seats.release(seat);
+    if (ended !== undefined) this.expect(seat.name, ended, catchUp);
   }
 
   /** From now on parties arrive in the memory. */
@@ -82,8 +100,10 @@ export class Coordinator {
   expect(name: string, ended: PromiseLike<unknown>, catchUp: () => Promise<void>): void {
     this.barrier.checkNotOver();
     const seat = this.barrier.seats.expect(name, () => this.barrier.read());
+    this.#expected.set(name, ended);
     const lose = async (cause?: unknown) => {
       await catchUp();
+      if (this.#expected.get(name) === ended) this.#expected.delete(name);
       if (this.#ended) return;
       const note = `${JSON.stringify(name)} ended before it joined`;
       this.barrier.lose(seat, "lost", { cause, note }, true);

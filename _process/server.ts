@@ -3,10 +3,9 @@
 import { checkName, checkType } from "../_common/checks.ts";
 import { brokenError, invalidState } from "../_common/errors.ts";
 import { SharedParty } from "../_memory/shared_party.ts";
-import type { Seat } from "../_memory/seats.ts";
 import { MAX_PARTIES } from "../_memory/layout.ts";
 import { Connection } from "./connection.ts";
-import { type BarrierSettings, Coordinator } from "./coordinator.ts";
+import { type BarrierSettings, Coordinator, type Joined } from "./coordinator.ts";
 import { Member } from "./member.ts";
 import {
   checkVersion,
@@ -38,7 +37,11 @@ const QUIET_TURNS = 3;
 const MAX_TURNS = 1_000;
 
 /** Who has joined: a party on the socket, or one in the memory, of whom the connection tells only that it lives. */
-type Joined = { seat: Seat; member: Member | undefined };
+interface Guest extends Joined {
+  readonly member: Member | undefined;
+  /** Whether it has asked for anything since. */
+  hasAsked: boolean;
+}
 
 /** Accepts connections, and seats those who join. */
 export class Server {
@@ -46,7 +49,7 @@ export class Server {
   readonly #socket: UnixSocket;
   /** The connections that have not joined, oldest first, and the timer of each. */
   readonly #unjoined = new Map<Connection, ReturnType<typeof setTimeout>>();
-  readonly #joined = new Map<Connection, Joined>();
+  readonly #joined = new Map<Connection, Guest>();
   /** How many have connected, joined or gone. */
   #changes = 0;
   #closing = false;
@@ -97,15 +100,22 @@ export class Server {
 
   #take(connection: Connection, message: Message): void {
     const joined = this.#joined.get(connection);
-    if (joined === undefined) this.#greet(connection, message);
-    else if (joined.member !== undefined) joined.member.take(message);
+    if (joined === undefined) return this.#greet(connection, message);
+    if (message.do === "vacate" && !joined.hasAsked) {
+      return this.#vacate(connection, joined, message);
+    }
+    joined.hasAsked = true;
+    if (joined.member !== undefined) joined.member.take(message);
     else this.#dismiss(connection, invalidState("This party is in the memory"));
   }
 
   #takeWait(connection: Connection, id: number): void {
-    const member = this.#joined.get(connection)?.member;
-    if (member !== undefined) member.takeWait(id);
-    else this.#dismiss(connection, invalidState("This connection has no party on the socket"));
+    const joined = this.#joined.get(connection);
+    if (joined?.member === undefined) {
+      return this.#dismiss(connection, invalidState("This connection has no party on the socket"));
+    }
+    joined.hasAsked = true;
+    joined.member.takeWait(id);
   }
 
   /** Answers somebody who has not joined. */
@@ -133,7 +143,8 @@ export class Server {
     if (memory && coordinator.place === undefined) {
       throw invalidState("This server shares no memory");
     }
-    const seat = coordinator.join(name);
+    const joined = coordinator.join(name as string | undefined);
+    const { seat } = joined;
     const member = memory
       ? undefined
       : new Member(coordinator, connection, new SharedParty(coordinator.barrier, seat));
@@ -141,7 +152,7 @@ export class Server {
     this.#changes++;
     clearTimeout(this.#unjoined.get(connection));
     this.#unjoined.delete(connection);
-    this.#joined.set(connection, { seat, member });
+    this.#joined.set(connection, { ...joined, member, hasAsked: false });
     const { timeout } = coordinator.barrier.memory;
     return {
       name: seat.name,
@@ -149,6 +160,18 @@ export class Server {
       missing: coordinator.barrier.outcomes.snapshot.missing,
       seat: memory ? seat : undefined,
     };
+  }
+
+  /** Takes back that somebody has joined, who was told too late. */
+  #vacate(connection: Connection, joined: Joined, { id }: Message): void {
+    this.#changes++;
+    try {
+      this.coordinator.vacate(joined, () => this.catchUp());
+      connection.send({ id, ok: null });
+    } catch (error) {
+      connection.send({ id, error: encodeError(error) });
+    }
+    connection.finish();
   }
 
   /** Ends a connection that has not joined in time, unless its line is there already: this thread may have been busy. */
@@ -173,6 +196,11 @@ export class Server {
     if (joined === undefined) return;
     if (joined.member !== undefined) joined.member.end();
     else this.coordinator.lose(joined.seat);
+  }
+
+  /** Keeps a seat for a party of that name, and breaks the barrier if `ended` settles before it has joined. */
+  expect(name: string, ended: PromiseLike<unknown>): void {
+    this.coordinator.expect(name, ended, () => this.catchUp());
   }
 
   /** Lets in who queued up, and takes note of who is gone: all that had happened when this was called. */

@@ -200,6 +200,41 @@ test("ProcessBarrier.connect() times out where nobody answers, and heeds its sig
   );
 });
 
+each(
+  "ProcessBarrier.connect() leaves no party behind where it is cancelled",
+  async (scope, transport) => {
+    const server = await listen(scope, { parties: 2 });
+    let cancelled = 0;
+    for (let connected = false; !connected; cancelled++) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const connecting = ProcessBarrier.connect(server.path, { name: "a", transport, signal });
+      const ended = connecting.then((party) => scope.use(party), (error) => error);
+      // Later each time, until it comes too late.
+      for (let turns = 0; turns < cancelled; turns++) await turn();
+      controller.abort("enough");
+      connected = await ended !== "enough";
+      assertEquals([server.broken, server.missing], [false, connected ? ["a"] : []]);
+    }
+    assert(cancelled > 1);
+  },
+);
+
+each(
+  "ProcessBarrier.connect() leaves no party behind at a server that stands still",
+  async (scope, transport) => {
+    const actor = new Actor(scope);
+    const path = await actor.do<string>("listen", { parties: 2 });
+    await actor.stop();
+    const connecting = ProcessBarrier.connect(path, { name: "a", connectTimeout: 20, transport });
+    assertEquals((await failure(connecting) as DOMException).name, "TimeoutError");
+    actor.kill("SIGCONT");
+    const a = await join(scope, path, { name: "a", transport });
+    const b = await join(scope, path, { name: "b", transport });
+    assertEquals((await Promise.all([a.wait(), b.wait()])).sort(), [0, 1]);
+  },
+);
+
 test("ProcessBarrier.connect() passes timeout on to the waits, and not to connecting", async (scope) => {
   const server = await listen(scope, { parties: 2, timeout: 60_000 });
   for (const transport of TRANSPORTS) {

@@ -3,6 +3,7 @@
 // Processes on Deno, Node and Bun, each with itself and with the others.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { ProcessBarrier } from "../../process_barrier.ts";
 import {
   Actor,
   ActorError,
@@ -253,6 +254,34 @@ each("ProcessBarrier has the same errors everywhere", async (scope, runtime) => 
   await conn.write(new TextEncoder().encode("220 smtp.example.org ESMTP\r\n"));
   await speaking;
 });
+
+each(
+  "ProcessBarrier.connect() leaves no party behind where it is cancelled",
+  async (scope, runtime) => {
+    const server = start(scope, runtime);
+    const path = await server.do<string>("listen", { parties: 2 });
+    let cancelled = 0;
+    for (let connected = false; !connected; cancelled++) {
+      const controller = new AbortController();
+      const options = { name: "a", signal: controller.signal };
+      const ended = ProcessBarrier.connect(path, options).then(
+        (party) => scope.use(party),
+        (error) => error,
+      );
+      for (let turns = 0; turns < cancelled; turns++) await turn();
+      controller.abort("enough");
+      connected = await ended !== "enough";
+      assertEquals(await server.do("server", "broken"), false);
+    }
+    await server.stop();
+    const party = start(scope, runtime);
+    const late = await told(party.do("connect", path, { name: "b", connectTimeout: 50 }));
+    assertEquals(late.name, "TimeoutError");
+    server.kill("SIGCONT");
+    assertEquals(await party.do("connect", path, { name: "b" }), "b");
+    assertEquals(await server.do("server", "broken"), false);
+  },
+);
 
 each(
   "ProcessBarrier.connect() tries again while the queue of a server is full",

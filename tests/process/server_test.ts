@@ -344,6 +344,40 @@ test("ProcessBarrierServer.expect() keeps a seat, and gives it to a party of tha
   assertFalse(server.broken);
 });
 
+test("ProcessBarrierServer.expect() goes on where a party gives up to connect", async (scope) => {
+  const server = await listen(scope, { parties: 2 });
+  const survivor = await join(scope, server.path, { name: "survivor" });
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  server.expect("child", ended);
+  for (const _ of ["once", "again"]) {
+    const child = scope.use(await RawClient.join(server.path, "child"));
+    assertEquals((await child.ask({ do: "vacate" })).ok, null);
+    await child.ended();
+    assertEquals([server.missing, server.broken], [["survivor", "child"], false]);
+  }
+  const waiting = failure(survivor.wait());
+  const child = scope.use(await RawClient.join(server.path, "child"));
+  // It ends before the server knows that it had given up.
+  resolve();
+  await turn();
+  await child.ask({ do: "vacate" });
+  const error = await waiting as BrokenBarrierError;
+  assertEquals([error.reason, error.party], ["lost", "child"]);
+});
+
+test("ProcessBarrierServer takes no seat back from a party that has asked for something", async (scope) => {
+  const server = await listen(scope, { parties: 2 });
+  for (const request of ["wait", { do: "arrive" }, { do: "status" }] as const) {
+    const client = scope.use(await RawClient.join(server.path, "a"));
+    const asked = client.ask(request as Line);
+    assertEquals(errorOf(await client.ask({ do: "vacate" })), "TypeError");
+    client.close();
+    await until(() => server.broken, "a loss");
+    await asked.catch(() => {});
+    await server.reset();
+  }
+});
+
 test("ProcessBarrierServer.expect() lets in who queued up before it judges", async (scope) => {
   const server = await listen(scope, { parties: 3 });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
