@@ -7,22 +7,26 @@ import { ENDING_MASK, partiesOf, type State } from "./state.ts";
 
 /*
  * Spinning is fast where all parties run at the same time, and ruinous where somebody else has to run for the phase to
- * end. So a party spins for a bounded time, and backs off when that was in vain: the next 1, 3, 7 … 63 phases it
- * sleeps at once, then it tries again. It must keep trying: two threads that sleep and wake each other on one
- * processor get apart only by spinning.
+ * end. So a party spins for a bounded time, and backs off when that was in vain twice: the next 1, 3, 7 … 511 phases it
+ * sleeps at once, then it tries again. Once says little: a party that was put aside for a moment is soon back, and who
+ * sleeps then gives its processor to somebody else. It must keep trying: two threads that sleep and wake each other on
+ * one processor get apart only by spinning.
  */
 
 /** How many hardware threads there are. */
 export const threads: number = hardwareThreads();
 
-/** How long a party spins, in µs: longer than a wake-up takes, so that who spins sees the others come. */
-const SPIN = 50;
+/**
+ * How long a party spins, in µs: longer than a wake-up takes, so that who spins sees the others come. Of more parties,
+ * each must have had its turn.
+ */
+const SPIN = 100;
 
 /** After how many turns a spin is worth a look at the clock, which costs two turns. */
 const UNTIMED_TURNS = 30;
 
 /** The most phases in which a party sleeps at once, after spins in vain. */
-const MAX_BACK_OFF = 63;
+const MAX_BACK_OFF = 511;
 
 const pause: () => void = "pause" in Atomics
   ? () => (Atomics as { pause(): void }).pause()
@@ -34,7 +38,7 @@ export class Spinner {
   readonly #yield: (() => void) | undefined;
   /** In how many phases it still sleeps at once, and in how many after the next spin in vain. */
   #skip = 0;
-  #backOff = 1;
+  #backOff = 0;
 
   constructor(words: Int32Array, parking: Parking | undefined) {
     this.#words = words;
@@ -51,13 +55,13 @@ export class Spinner {
       this.#skip--;
       return false;
     }
-    const limit = crowded ? SPIN * parties / threads : SPIN;
+    const limit = SPIN * Math.max(1, parties / (2 * threads));
     const letPass = crowded ? this.#yield! : pause;
     const words = this.#words;
     let start = 0;
     for (let turn = 0;; turn++) {
       if ((Atomics.load(words, STATE) ^ state.low) & ENDING_MASK) {
-        this.#backOff = 1;
+        this.#backOff = 0;
         return true;
       }
       if (turn === UNTIMED_TURNS) start = performance.now();
