@@ -95,9 +95,11 @@ class Joining {
       if (opened !== undefined) request.memory = true;
       asked = true;
       const told = objectOf(await this.#ask(request));
+      const { name: given } = told;
+      if (typeof given !== "string") throw this.#notAServer("it gave no name");
       const serverTimeout = typeof told.timeout === "number" ? told.timeout : Infinity;
       const party = opened === undefined
-        ? this.#socketParty(told, timeout ?? serverTimeout, serverTimeout)
+        ? this.#socketParty(given, told, timeout ?? serverTimeout, serverTimeout)
         : this.#memoryParty(opened, told, timeout ?? serverTimeout);
       this.#party = party;
       // The server may have ended in the same moment.
@@ -118,14 +120,14 @@ class Joining {
     disarm();
   }
 
-  #socketParty(told: Message, timeout: number, serverTimeout: number): SocketParty {
-    const { name, missing } = told;
-    return new SocketParty(
-      this.#client,
-      { name: String(name), timeout, missing },
-      serverTimeout,
-      this.#state,
-    );
+  #socketParty(
+    name: string,
+    { missing }: Message,
+    timeout: number,
+    serverTimeout: number,
+  ): SocketParty {
+    const told = { name, timeout, missing };
+    return new SocketParty(this.#client, told, serverTimeout, this.#state);
   }
 
   #memoryParty({ mapped, memory }: Opened, told: Message, timeout: number): MemoryParty {

@@ -170,6 +170,8 @@ test("ProcessBarrier.connect() tells what is no barrier server", async (scope) =
     ["220 smtp.example.org ESMTP\r\n", "is not a barrier server"],
     ['{"jsonrpc":"2.0"}\n', "is not a barrier server"],
     ["login: ", "is not a barrier server"],
+    ['{"id":1,"ok":null}\n', "is not a barrier server: it gave no name"],
+    ['{"id":1,"ok":{"name":7}}\n', "is not a barrier server: it gave no name"],
     ["x".repeat(2_000_000), "is not a barrier server"],
     [undefined, "or it is not a barrier server"],
   ];
