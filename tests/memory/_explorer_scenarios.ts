@@ -520,6 +520,49 @@ const actions: Scenario[] = [
     after: endsWith((end) => outcomesOf(end, "drop").length > 0 ? 2 : 3),
   },
   {
+    name: "the last two drop behind an action, and who registers meanwhile arrives with them",
+    parties: 2,
+    programs: [
+      ...all(2, (thread) => {
+        thread.arrive();
+        thread.drop();
+      }),
+      (thread) => {
+        thread.register();
+        thread.wait();
+        thread.waitFor(1);
+      },
+      runner,
+    ],
+    action: true,
+    may: ["is full", "No party"],
+    gaps: true,
+    hangs: true,
+    preemptions: 1,
+  },
+  {
+    name: "the last two drop behind an action",
+    parties: 2,
+    programs: [
+      ...[0, 1].map((seat) =>
+        as(seat, (thread) => {
+          thread.arrive();
+          thread.drop();
+        })
+      ),
+      (thread) => void thread.waitFor(1),
+      runner,
+    ],
+    before: seated("a", "b"),
+    action: true,
+    may: ["has arrived"],
+    hangs: true,
+    // If phase 0 had not filled when they dropped, they had not dropped.
+    after: ({ ghost }) =>
+      ghost.word.parties > 0 || ghost.outcomes.has(1) ? undefined : "phase 1 has no end",
+    preemptions: 1,
+  },
+  {
     name: "the last drops, and its action runs",
     preemptions: 1,
     parties: 1,
