@@ -37,7 +37,7 @@ const QUIET_TURNS = 3;
 const MAX_TURNS = 1_000;
 
 /** Who has joined: a party on the socket, or one in the memory, of whom the connection tells only that it lives. */
-interface Guest extends Joined {
+interface Peer extends Joined {
   readonly member: Member | undefined;
   /** Whether it has asked for anything since. */
   hasAsked: boolean;
@@ -49,7 +49,7 @@ export class Server {
   readonly #socket: UnixSocket;
   /** The connections that have not joined, oldest first, and the timer of each. */
   readonly #unjoined = new Map<Connection, ReturnType<typeof setTimeout>>();
-  readonly #joined = new Map<Connection, Guest>();
+  readonly #joined = new Map<Connection, Peer>();
   /** How many have connected, joined or gone. */
   #changes = 0;
   #closing = false;
