@@ -30,10 +30,23 @@ async function copyTo(directory: string): Promise<void> {
   }
 }
 
+/** Whether a mutated file is still a module: what cannot be loaded would be noticed by any test. */
+function loads(directory: string, file: string): Promise<boolean> {
+  return succeeds(
+    directory,
+    "eval",
+    `await import(${JSON.stringify(`file://${directory}/${file}`)})`,
+  );
+}
+
 /** Runs a test file of the copy, or the tests of it whose names contain `filter`; returns whether all passed. */
-async function passes(directory: string, test: string, filter: string): Promise<boolean> {
+function passes(directory: string, test: string, filter: string): Promise<boolean> {
+  return succeeds(directory, "test", "-A", "--no-check", "--quiet", `--filter=${filter}`, test);
+}
+
+async function succeeds(directory: string, ...args: string[]): Promise<boolean> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", "--quiet", `--filter=${filter}`, test],
+    args,
     cwd: directory,
     stdin: "null",
     stdout: "null",
@@ -64,6 +77,7 @@ try {
       if (!sane.has(key)) sane.set(key, await passes(directory, test, filter));
       await Deno.writeTextFile(path, text.replace(from, () => to));
       if (!sane.get(key)) verdict = "FAILS UNCHANGED";
+      else if (!await loads(directory, file)) verdict = "DOES NOT LOAD";
       else if (await passes(directory, test, filter)) verdict = "SURVIVED";
       await Deno.writeTextFile(path, text);
     }

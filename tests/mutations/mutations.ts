@@ -255,8 +255,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_worker/barrier.ts",
-    from: "const life = here ? NO_LIFE : await beginLife(barrier);",
-    to: "const life = NO_LIFE;\n    void beginLife;",
+    from: "const life = here ? NO_LIFE : await liveness!.begin(barrier);",
+    to: "const life = NO_LIFE;",
     test: "tests/worker/join_test.ts",
     filter: "Barrier.join() notices a worker that ends by close",
   },
@@ -305,8 +305,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_worker/barrier.ts",
-    from: "this.#timeout = made.barrier.memory.timeout;",
-    to: "this.#timeout = Infinity;",
+    from: "this.#plainWait = readWait(undefined, made.barrier.memory.timeout);",
+    to: "this.#plainWait = readWait(undefined, Infinity);",
     test: "tests/worker/barrier_test.ts",
     filter: "Barrier.from() takes the timeout of the maker, unless it is given its own",
   },
@@ -326,8 +326,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_worker/barrier.ts",
-    from: "if (noticesEnds) this.#watch = new Watch(barrier);",
-    to: "if (noticesEnds && action === undefined) this.#watch = new Watch(barrier);",
+    from: "this.#watch = liveness?.watch(barrier);",
+    to: "if (action === undefined) this.#watch = liveness?.watch(barrier);",
     test: "tests/contract/worker_contract_test.ts",
     filter: "breaks both phases when a party is gone while the action runs",
   },
