@@ -1,7 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { brokenError } from "../_common/errors.ts";
-import type { BarrierAction } from "../_common/options.ts";
+import type { BarrierSettings } from "../_common/options.ts";
 import { ActionRunner } from "../_memory/action_runner.ts";
 import { BarrierMemory, byteLengthFor, HISTORY_SLOTS, MAX_PARTIES } from "../_memory/layout.ts";
 import type { Seat } from "../_memory/seats.ts";
@@ -13,11 +13,9 @@ import { privateCopy } from "./private_copy.ts";
 import { encodeError, type Message } from "./protocol.ts";
 import { ServerParking } from "./server_parking.ts";
 
-/** What a barrier is made with. */
-export interface BarrierSettings {
+/** What the barrier of a server is made with. */
+export interface ServerSettings extends BarrierSettings {
   parties: number;
-  action: BarrierAction | undefined;
-  timeout: number;
 }
 
 /** What a party has joined with, for as long as it may take that back. */
@@ -38,7 +36,7 @@ export class Coordinator {
   readonly #expected = new Map<string, PromiseLike<unknown>>();
   #ended = false;
 
-  constructor({ parties, action, timeout }: BarrierSettings) {
+  constructor({ parties, action, timeout }: ServerSettings) {
     const size = byteLengthFor(MAX_PARTIES);
     this.#memory = createMemory(size);
     const memory = BarrierMemory.initialize(

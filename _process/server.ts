@@ -5,7 +5,7 @@ import { brokenError, invalidState } from "../_common/errors.ts";
 import { SharedParty } from "../_memory/shared_party.ts";
 import { MAX_PARTIES } from "../_memory/layout.ts";
 import { Connection } from "./connection.ts";
-import { type BarrierSettings, Coordinator, type Joined } from "./coordinator.ts";
+import { Coordinator, type Joined, type ServerSettings } from "./coordinator.ts";
 import { Member } from "./member.ts";
 import {
   checkVersion,
@@ -54,7 +54,7 @@ export class Server {
   #changes = 0;
   #closing = false;
 
-  constructor(socket: UnixSocket, settings: BarrierSettings) {
+  constructor(socket: UnixSocket, settings: ServerSettings) {
     this.coordinator = new Coordinator(settings);
     this.#socket = socket;
     this.#acceptAll();
