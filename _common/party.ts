@@ -1,22 +1,22 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import type { Waiting } from "./options.ts";
+import type { Waiting, Watching } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What is there at once in memory, and a promise over a connection. */
 export type Awaitable<T> = T | Promise<T>;
 
 /**
- * One party of a barrier, however it reaches it. The facades check options and forward to it, the contract
- * tests are written against it. Options are checked and complete. ARCHITECTURE.md has the contract.
+ * One party of a barrier in shared memory, over a socket or through Redis. The facades forward to it, after they have
+ * checked and completed the options.
  */
 export interface Party {
   wait(options: Waiting): Promise<number>;
   waitSync?(options: Omit<Waiting, "signal">): number;
   arrive(): Awaitable<number>;
   arriveAndDrop(): Awaitable<number>;
-  waitFor(phase: number, options: Omit<Waiting, "onCancel">): Promise<void>;
-  ready(options: Omit<Waiting, "onCancel">): Promise<void>;
+  waitFor(phase: number, options: Watching): Promise<void>;
+  ready(options: Watching): Promise<void>;
   register(count: number): Awaitable<number>;
   abort(reason: unknown): Awaitable<void>;
   /** Returns the names of the parties that were gone. */

@@ -2,7 +2,7 @@
 
 import type { Cancellation } from "../_common/cancellation.ts";
 import { type BreakDetails, invalidState, timeoutError } from "../_common/errors.ts";
-import type { Waiting } from "../_common/options.ts";
+import type { Waiting, Watching } from "../_common/options.ts";
 import type { Party } from "../_common/party.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import type { Seat } from "./seats.ts";
@@ -160,7 +160,7 @@ export class SharedParty implements Party {
     return this.#outcomes.errorOf(outcome, ticket, signal);
   }
 
-  async waitFor(phase: number, { timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
+  async waitFor(phase: number, { timeout, signal }: Watching): Promise<void> {
     const ticket = this.#outcomes.ticketFor(phase);
     const outcome = await this.#untilEnded(
       ticket,
@@ -182,7 +182,7 @@ export class SharedParty implements Party {
     if (outcome.kind !== "passed") throw this.#outcomes.errorOf(outcome, ticket);
   }
 
-  async ready({ timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
+  async ready({ timeout, signal }: Watching): Promise<void> {
     this.#checkHere();
     const outcome = await this.#waiters.until<"ready" | "closed" | Cancellation>({
       phase: -1,

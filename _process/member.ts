@@ -10,6 +10,7 @@ import {
   type ResetOptions,
   type Waiting,
   type WaitOptions,
+  type Watching,
 } from "../_common/options.ts";
 import { MAX_PHASE } from "../_memory/state.ts";
 import type { SharedParty } from "../_memory/shared_party.ts";
@@ -135,7 +136,7 @@ export class Member {
 
   #watch(
     message: Message,
-    start: (options: Omit<Waiting, "onCancel">) => Promise<void>,
+    start: (options: Watching) => Promise<void>,
   ): Promise<void> {
     const { timeout } = readWatch("wait", { timeout: durationOf(message.timeout) as number });
     const { signal: ended } = this.#watching;

@@ -1,6 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import type { Waiting } from "../_common/options.ts";
+import type { Waiting, Watching } from "../_common/options.ts";
 import { invalidState } from "../_common/errors.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import type { BarrierMemory } from "../_memory/layout.ts";
@@ -96,7 +96,7 @@ export class MemoryParty implements ProcessParty {
     return this.#party.arriveAndDrop();
   }
 
-  async waitFor(phase: number, options: Omit<Waiting, "onCancel">): Promise<void> {
+  async waitFor(phase: number, options: Watching): Promise<void> {
     const { barrier } = this.#party;
     if (
       this.#closing !== undefined &&
@@ -111,7 +111,7 @@ export class MemoryParty implements ProcessParty {
     }
   }
 
-  async ready(options: Omit<Waiting, "onCancel">): Promise<void> {
+  async ready(options: Watching): Promise<void> {
     await this.#party.ready(options);
   }
 

@@ -8,7 +8,7 @@ import {
   invalidState,
   textOf,
 } from "../_common/errors.ts";
-import type { Waiting } from "../_common/options.ts";
+import type { Waiting, Watching } from "../_common/options.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import { HISTORY_SLOTS } from "../_memory/layout.ts";
 import { type Answer, type Client, type LastLine, resultOf } from "./client.ts";
@@ -121,14 +121,14 @@ export class SocketParty implements ProcessParty {
     return countOf(await this.#ask({ do: "drop" }));
   }
 
-  async waitFor(phase: number, { timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
+  async waitFor(phase: number, { timeout, signal }: Watching): Promise<void> {
     const request = { do: "waitFor", phase, timeout };
     const answer = this.#isOpen ? await this.#client.ask(request, signal) : "ended";
     if (answer === "ended") this.#checkPassed(phase);
     else this.#resultOf(answer, signal);
   }
 
-  async ready({ timeout, signal }: Omit<Waiting, "onCancel">): Promise<void> {
+  async ready({ timeout, signal }: Watching): Promise<void> {
     await this.#ask({ do: "ready", timeout }, signal);
   }
 
