@@ -149,6 +149,11 @@ export function invalidState(message: string): DOMException {
   return new DOMException(message, "InvalidStateError");
 }
 
+/** The error of a call at a barrier that is over. */
+export function overError(): DOMException {
+  return invalidState("This barrier is over: its maker has ended it");
+}
+
 /** The error for whoever asks how a phase ended of which nobody knows any more. */
 export function forgotten(phase: number): RangeError {
   return new RangeError(`The outcome of phase ${phase} is no longer known: it ended too long ago`);

@@ -16,6 +16,7 @@ import {
   seatsStart,
 } from "./layout.ts";
 import { arrivalPhaseOf, partiesOf, phaseOf, type State } from "./state.ts";
+import type { StateWord } from "./state_word.ts";
 
 /*
  * The seats of the parties that have names. A barrier has as many as it has parties.
@@ -67,41 +68,37 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** The seats of one barrier. */
 export class Seats {
   readonly #memory: BarrierMemory;
+  readonly #state: Pick<StateWord, "read">;
   readonly #words: Int32Array;
   readonly #records: number;
   readonly #start: number;
 
-  constructor(memory: BarrierMemory) {
+  constructor(memory: BarrierMemory, state: Pick<StateWord, "read">) {
     this.#memory = memory;
+    this.#state = state;
     this.#words = memory.words;
     this.#records = seatRecords(memory.room);
     this.#start = seatsStart(memory.room);
   }
 
   /**
-   * Takes a seat for a party: the one that is kept for its name, or a free one. `read` reads the state. `announce` is
-   * called before the seat is taken, when `lives` lists its life.
+   * Takes a seat for a party: the one that is kept for its name, or a free one. `announce` is called before the seat is
+   * taken, when `lives` lists its life.
    *
    * @throws {DOMException} `InvalidStateError` if the name is taken or no seat is free.
    */
-  join(
-    name: string | undefined,
-    read: () => State,
-    life: number = 0,
-    announce: () => void = () => {},
-  ): Seat {
-    return this.#take(name, JOINING, read, life, announce);
+  join(name: string | undefined, life: number = 0, announce: () => void = () => {}): Seat {
+    return this.#take(name, JOINING, life, announce);
   }
 
   /** Keeps a seat for a party of that name. */
-  expect(name: string, read: () => State): Seat {
-    return this.#take(name, EXPECTING, read, 0, () => {});
+  expect(name: string): Seat {
+    return this.#take(name, EXPECTING, 0, () => {});
   }
 
   #take(
     wish: string | undefined,
     claim: typeof JOINING | typeof EXPECTING,
-    read: () => State,
     life: number,
     announce: () => void,
   ): Seat {
@@ -111,13 +108,13 @@ export class Seats {
       announce();
       for (;;) {
         const last = this.#finishLast();
-        const taken = this.#taken(read());
+        const taken = this.#taken(this.#state.read());
         const kept = wish === undefined ? undefined : taken.get(wish);
         if (kept !== undefined && !(claim === JOINING && isExpected(kept))) {
           throw invalidState(`The name ${JSON.stringify(wish)} is in use at this barrier`);
         }
         // Read after the seats: who drops leaves the parties first and its seat then.
-        const state = read();
+        const state = this.#state.read();
         const parties = partiesOf(state);
         if (kept === undefined && taken.size >= parties) {
           throw invalidState(`No seat is free: ${taken.size} of ${parties} are taken`);

@@ -7,6 +7,7 @@ import {
   type BreakReason,
   brokenError,
   invalidState,
+  overError,
 } from "../_common/errors.ts";
 import type { Snapshot } from "../_common/snapshot.ts";
 import { recordBreak } from "./history.ts";
@@ -66,9 +67,9 @@ export class SharedBarrier {
   /** `parking` is nothing where nobody else has the memory. */
   constructor(memory: BarrierMemory, parking: Parking | undefined) {
     this.memory = memory;
-    this.seats = new Seats(memory);
     this.waiters = new Waiters(memory.words, parking);
     this.#word = new StateWord(memory, () => this.waiters.wakeAll());
+    this.seats = new Seats(memory, this.#word);
     this.outcomes = new Outcomes(memory, this.#word, this.seats);
     this.#spinner = new Spinner(memory.words, parking);
   }
@@ -100,7 +101,7 @@ export class SharedBarrier {
       if (!isOpen(state) || phase === arrivedIn) {
         if (marked) this.seats.setMark(seat!.index, arrivedIn);
         marked = false;
-        this.#refuse(this.read(), seat, arrivedIn);
+        this.checkArrival(seat, arrivedIn);
         continue;
       }
       if (seat !== undefined) {
@@ -158,8 +159,9 @@ export class SharedBarrier {
   }
 
   /** Throws if a party cannot arrive. */
-  #refuse(state: State, seat?: Seat, arrivedIn?: number): void {
-    if (isOver(state)) throw invalidState("This barrier is over: its maker has ended it");
+  checkArrival(seat: Seat | undefined, arrivedIn: number): void {
+    const state = this.read();
+    if (isOver(state)) throw overError();
     if (isBroken(state)) throw brokenError(this.outcomes.breakOf(phaseOf(state), reasonOf(state)!));
     if (arrivalPhaseOf(state) === arrivedIn) {
       throw invalidState(`${JSON.stringify(seat!.name)} has arrived in phase ${arrivedIn} already`);
@@ -173,22 +175,16 @@ export class SharedBarrier {
     if (isExhausted(state)) throw noPhasesLeft(state);
   }
 
-  /** Throws as an arrival would that is refused. */
-  checkArrival(seat: Seat | undefined, arrivedIn: number): void {
-    this.#refuse(this.read(), seat, arrivedIn);
-  }
-
   /** Throws if the barrier is over. */
   checkNotOver(): void {
-    const state = this.read();
-    if (isOver(state)) this.#refuse(state);
+    if (isOver(this.read())) throw overError();
   }
 
   /** Adds parties, and returns the phase in which they can arrive first. */
   register(count: number): number {
     for (;;) {
       const state = this.read();
-      if (isOver(state)) this.#refuse(state);
+      if (isOver(state)) throw overError();
       const parties = partiesOf(state) + count;
       if (parties > this.memory.room) {
         const rule = `there must be at most ${this.memory.room}`;
@@ -264,7 +260,7 @@ export class SharedBarrier {
   reset(phase: number | undefined, dropLost: boolean): string[] {
     for (;;) {
       const state = this.read();
-      if (isOver(state)) this.#refuse(state);
+      if (isOver(state)) throw overError();
       if (isExhausted(state)) throw noPhasesLeft(state);
       if (!isBroken(state)) {
         const idle = !isRunning(state) && remainingOf(state) === partiesOf(state);

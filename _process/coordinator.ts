@@ -69,7 +69,7 @@ export class Coordinator {
   /** Gives a party a seat. */
   join(name: string | undefined): Joined {
     this.barrier.checkNotOver();
-    const seat = this.barrier.seats.join(name, () => this.barrier.read());
+    const seat = this.barrier.seats.join(name);
     const ended = this.#expected.get(seat.name);
     this.#expected.delete(seat.name);
     return { seat, ended };
@@ -97,7 +97,7 @@ export class Coordinator {
    */
   expect(name: string, ended: PromiseLike<unknown>, catchUp: () => Promise<void>): void {
     this.barrier.checkNotOver();
-    const seat = this.barrier.seats.expect(name, () => this.barrier.read());
+    const seat = this.barrier.seats.expect(name);
     this.#expected.set(name, ended);
     const lose = async (cause?: unknown) => {
       await catchUp();

@@ -9,6 +9,7 @@ import {
   brokenError,
   forgotten,
   invalidState,
+  overError,
   timeoutError,
 } from "../_common/errors.ts";
 import {
@@ -125,7 +126,7 @@ export class TaskBarrier {
   }
 
   #checkNotOver(): void {
-    if (this.#over) throw invalidState("This barrier is over: its maker has ended it");
+    if (this.#over) throw overError();
   }
 
   // Members

@@ -304,7 +304,7 @@ export class Barrier implements BarrierHandle, Disposable {
     // Who joins in the thread that made the barrier ends with it: nobody need watch.
     const life = here ? NO_LIFE : await liveness!.begin(barrier);
     try {
-      const seat = barrier.seats.join(name, () => barrier.read(), life.life, life.announce);
+      const seat = barrier.seats.join(name, life.life, life.announce);
       joined.#party = new SharedParty(barrier, seat);
       joined.#life = life;
       return joined;
@@ -363,7 +363,7 @@ export class Barrier implements BarrierHandle, Disposable {
     const { barrier } = this.#party;
     if (!this.#isMaker) throw invalidState("Only the handle that made a barrier expects parties");
     barrier.checkNotOver();
-    const seat = barrier.seats.expect(name, () => barrier.read());
+    const seat = barrier.seats.expect(name);
     kept.add(this);
     const lose = (cause?: unknown) => {
       kept.delete(this);

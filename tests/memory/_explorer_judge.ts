@@ -349,7 +349,7 @@ export function judgeEnd(
 function finishTaking({ library: { shared } }: Place, memory: Place["memory"]): void {
   const barrier = new shared.SharedBarrier(memory, undefined);
   try {
-    barrier.seats.release(barrier.seats.join("somebody new", () => barrier.read()));
+    barrier.seats.release(barrier.seats.join("somebody new"));
   } catch (error) {
     if ((error as Error).name !== "InvalidStateError") throw error;
   }

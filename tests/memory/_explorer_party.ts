@@ -449,7 +449,7 @@ export class Thread {
   /** Joins as a party: from then on the calls are its own. */
   join(name?: string): Entry {
     return this.#call("join", undefined, () => {
-      const seat = this.#barrier.seats.join(name, () => this.#barrier.read());
+      const seat = this.#barrier.seats.join(name);
       this.#party = new this.#library.party.SharedParty(this.#barrier, seat);
       this.standing.seat = seat;
       return { seat, outcome: "joined" };
@@ -458,7 +458,7 @@ export class Thread {
 
   expect(name: string): Entry {
     return this.#call("expect", undefined, () => ({
-      seat: this.#barrier.seats.expect(name, () => this.#barrier.read()),
+      seat: this.#barrier.seats.expect(name),
       outcome: "expected",
     }));
   }

@@ -115,7 +115,7 @@ let seats: Seat[] = [];
 
 function seated(...names: string[]): (barrier: SharedBarrier) => void {
   return (barrier) => {
-    seats = names.map((name) => barrier.seats.join(name, () => barrier.read()));
+    seats = names.map((name) => barrier.seats.join(name));
   };
 }
 
@@ -914,8 +914,8 @@ const joins: Scenario[] = [
       (thread) => void thread.loseJoined("nobody"),
     ],
     before: (barrier) => {
-      barrier.seats.join("a", () => barrier.read());
-      barrier.seats.expect("b", () => barrier.read());
+      barrier.seats.join("a");
+      barrier.seats.expect("b");
     },
     after: ({ expected }) => expected.includes("b") ? undefined : "b is expected no more",
   },
@@ -924,7 +924,7 @@ const joins: Scenario[] = [
     parties: 3,
     programs: [joining("b"), joining("b")],
     before: (barrier) => {
-      seats = [barrier.seats.expect("b", () => barrier.read())];
+      seats = [barrier.seats.expect("b")];
     },
     may: ["in use"],
     after: expectOutcomes("join", "joined", "state"),
@@ -953,8 +953,8 @@ const joins: Scenario[] = [
     mortal: [0],
     before: (barrier) => {
       seats = [
-        barrier.seats.join("a", () => barrier.read()),
-        barrier.seats.expect("b", () => barrier.read()),
+        barrier.seats.join("a"),
+        barrier.seats.expect("b"),
       ];
     },
     after: endsWith(1),
@@ -969,8 +969,8 @@ const joins: Scenario[] = [
     ],
     before: (barrier) => {
       seats = [
-        barrier.seats.join("a", () => barrier.read()),
-        barrier.seats.expect("b", () => barrier.read()),
+        barrier.seats.join("a"),
+        barrier.seats.expect("b"),
       ];
     },
     may: ["No seat"],

@@ -29,7 +29,7 @@ class Fixture {
       hasAction: false,
       timeout: Infinity,
     });
-    this.seats = new Seats(this.memory);
+    this.seats = new Seats(this.memory, this);
     this.word = open(parties);
   }
 
@@ -39,11 +39,11 @@ class Fixture {
   };
 
   join(name?: string, life?: number): Seat {
-    return this.seats.join(name, this.read, life);
+    return this.seats.join(name, life);
   }
 
   expect(name: string): Seat {
-    return this.seats.expect(name, this.read);
+    return this.seats.expect(name);
   }
 
   /** As the barrier does: the party of a seat is gone, which breaks the phase. */

@@ -374,9 +374,9 @@ export const mutations: readonly Mutation[] = [
     filter: "Barrier.waitAsync() breaks the phase for all when its timeout passes",
   },
   {
-    file: "_memory/shared_barrier.ts",
-    from: "    this.#refuse(this.read(), seat, arrivedIn);\n  }",
-    to: "  }",
+    file: "_memory/shared_party.ts",
+    from: "      this.barrier.checkArrival(this.seat, this.#arrivedIn);\n",
+    to: "",
     test: "tests/contract/worker_contract_test.ts",
     filter: "Barrier.waitAsync() looks at the barrier before its signal",
   },

@@ -34,7 +34,7 @@ test("A watch by locks notices who takes a seat and ends while the locks are lis
   // A worker has announced its life. It ends, and so frees its lock, before these are listed.
   locks.query = () => {
     Reflect.deleteProperty(locks, "query");
-    barrier.seats.join("gone", () => barrier.read(), 1);
+    barrier.seats.join("gone", 1);
     return original();
   };
   Atomics.store(words, LIVES, 1);
@@ -64,7 +64,7 @@ test("A watch by locks takes nobody for lost who takes a lock and a seat while t
       return end.promise;
     });
     await held.promise;
-    barrier.seats.join("late", () => barrier.read(), 1);
+    barrier.seats.join("late", 1);
     listed.resolve();
     return list;
   };
