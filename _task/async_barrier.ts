@@ -78,6 +78,7 @@ export class AsyncBarrier implements Disposable {
   #timeout: number;
   /** The party of a handle that joined, else what stands for all without a name. */
   #member: Member = { arrivedIn: -1 };
+
   /**
    * Creates a barrier. This handle stands for all parties that have no name.
    *

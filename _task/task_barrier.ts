@@ -2,6 +2,7 @@
 
 import { runAction } from "../_common/action.ts";
 import type { Cancellation } from "../_common/cancellation.ts";
+import { cannot } from "../_common/checks.ts";
 import {
   type Break,
   type BreakDetails,
@@ -282,7 +283,8 @@ export class TaskBarrier {
   register(count: number): number {
     const parties = this.#parties + count;
     if (parties > Number.MAX_SAFE_INTEGER) {
-      throw new RangeError(`Cannot register parties as there must be fewer than 2^53: ${parties}`);
+      const rule = `there must be at most ${Number.MAX_SAFE_INTEGER}`;
+      throw new RangeError(cannot("register parties", rule, parties));
     }
     this.#parties = parties;
     this.#open.expected += count;
