@@ -73,8 +73,8 @@ const liveness = ports ?? locks;
 /** The barriers that this thread has found, one object for each memory: so all its waiters wake together. */
 const found = new WeakMap<SharedArrayBuffer, Map<number, SharedBarrier>>();
 
-/** The barriers that were made in this thread, by their ids, and whether they have an action. */
-const madeHere = new Map<string, { hasAction: boolean }>();
+/** The ids of the barriers that were made in this thread. */
+const madeHere = new Set<string>();
 
 /** Barriers that must not be collected, as somebody is expected there. */
 const kept = new Set<Barrier>();
@@ -197,7 +197,7 @@ export class Barrier implements BarrierHandle, Disposable {
    *   aligned to 8 bytes.
    */
   constructor(parties: number, options?: BarrierOptions);
-  // Private: what `from` and `join` pass is a place with a barrier, which nobody else can make of a SharedBarrier.
+  // Private: for `from` and `join`. Nobody else has a SharedBarrier to pass.
   constructor(
     made: number | { place: BarrierHandle; barrier: SharedBarrier },
     options?: BarrierOptions,
@@ -220,7 +220,7 @@ export class Barrier implements BarrierHandle, Disposable {
     const barrier = new SharedBarrier(memory, atomicsParking(memory.words as SharedWords));
     barrier.initialize(made);
     remember(buffer, byteOffset, barrier);
-    madeHere.set(memory.id, { hasAction });
+    madeHere.add(memory.id);
     this.buffer = buffer;
     this.byteOffset = byteOffset;
     this.#party = new SharedParty(barrier, undefined);
@@ -741,7 +741,7 @@ export class Barrier implements BarrierHandle, Disposable {
       throw new TypeError("Cannot block this thread as its platform forbids it: use waitAsync()");
     }
     const { memory } = this.#party.barrier;
-    if (memory.hasAction && madeHere.get(memory.id)?.hasAction) {
+    if (memory.hasAction && madeHere.has(memory.id)) {
       throw invalidState(
         "This thread runs the action of the barrier and must not block: use waitAsync()",
       );

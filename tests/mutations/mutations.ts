@@ -276,7 +276,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: "_worker/barrier.ts",
-    from: "if (memory.hasAction && madeHere.get(memory.id)?.hasAction) {",
+    from: "if (memory.hasAction && madeHere.has(memory.id)) {",
     to: "if (memory.hasAction && !madeHere.has(memory.id)) {",
     test: "tests/worker/barrier_test.ts",
     filter: "Barrier.wait() is refused in the thread that runs the action, through any handle",
