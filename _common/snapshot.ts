@@ -18,6 +18,9 @@ export interface Snapshot {
   readonly missing: readonly string[];
 }
 
+/** As a snapshot, without the names: to list those, all seats have to be read. */
+export type Counts = Omit<Snapshot, "missing">;
+
 /** How far a phase had come when it ended. Not known any more of an old one in shared memory. */
 export interface Progress {
   arrived?: number | undefined;

@@ -9,7 +9,7 @@ import {
   forgotten,
   textOf,
 } from "../_common/errors.ts";
-import type { Snapshot } from "../_common/snapshot.ts";
+import type { Counts, Progress, Snapshot } from "../_common/snapshot.ts";
 import { firstBreak, isUnused } from "./history.ts";
 import type { BarrierMemory } from "./layout.ts";
 import { readNote, writeNote } from "./note.ts";
@@ -27,9 +27,9 @@ import {
 } from "./state.ts";
 import type { StateWord } from "./state_word.ts";
 
-/** What a party waits with that has arrived in a phase, or a watcher that waits for one. */
+/** Says what is waited for: by a party that has arrived, or by who only watches. */
 export interface Ticket {
-  /** Whose end is waited for. */
+  /** The phase whose end is waited for. */
   readonly phase: number;
   /** The first phase of which it is not known yet that it passed: a break of that one or a later one counts. */
   from: number;
@@ -79,15 +79,15 @@ export class Outcomes {
   get snapshot(): Snapshot {
     const state = this.#word.read();
     if (!isBroken(state)) {
-      return { ...this.countsIn(state), phase: phaseOf(state), broken: false, reason: undefined };
+      return { ...this.progressIn(state), phase: phaseOf(state), broken: false, reason: undefined };
     }
     const { phase, reason, arrived = 0, parties = partiesOf(state), missing = [] } = this
       .breakOf(phaseOf(state), reasonOf(state)!);
     return { parties, arrived, phase, broken: true, reason, missing };
   }
 
-  /** As `snapshot`, without the names: to list those, all seats have to be read. */
-  get counts(): Omit<Snapshot, "missing"> {
+  /** As `snapshot`, without the names. */
+  get counts(): Counts {
     const state = this.#word.read();
     if (isBroken(state)) {
       const { missing: _, ...counts } = this.snapshot;
@@ -102,8 +102,8 @@ export class Outcomes {
     };
   }
 
-  /** The counts and names of a state that is not broken. */
-  countsIn(state: State): Pick<Snapshot, "parties" | "arrived" | "missing"> {
+  /** How far the lowest phase has come in a state that is not broken. */
+  progressIn(state: State): Pick<Snapshot, keyof Progress> {
     const missing = isRunning(state) ? [] : this.#seats.missingIn(state);
     return { parties: partiesOf(state), arrived: arrivedOf(state), missing };
   }
@@ -157,16 +157,16 @@ export class Outcomes {
 
   // What is known of a break
 
-  /** Notes the details of a break that this thread has just made, of a state with these counts. */
+  /** Notes the details of a break that this thread has just made, of a state in which its phase had come so far. */
   noteBreak(
     state: State,
     reason: BreakReason,
-    counts: Pick<Snapshot, "parties" | "arrived" | "missing">,
+    progress: Progress,
     { party, cause, note, signal }: BreakDetails,
   ): void {
     this.#own = { state, cause, signal };
     writeNote(this.#memory, {
-      ...counts,
+      ...progress,
       reason,
       phase: phaseOf(state),
       running: isRunning(state),

@@ -143,7 +143,7 @@ export class SharedBarrier {
       if (isBroken(state) || phaseOf(state) > arrival.phase) return undefined;
       const isBehind = phaseOf(state) < arrival.phase;
       const before: Snapshot = {
-        ...this.outcomes.countsIn(isBehind ? behindAction(state) : state),
+        ...this.outcomes.progressIn(isBehind ? behindAction(state) : state),
         phase: arrival.phase,
         broken: false,
         reason: undefined,
@@ -218,11 +218,11 @@ export class SharedBarrier {
     open: State = state,
     gone?: Seat,
   ): boolean {
-    const counts = this.outcomes.countsIn(open);
+    const progress = this.outcomes.progressIn(open);
     if (!this.#word.exchange(state, next)) return false;
     // At once: if this thread dies before it, the party is counted again.
     if (gone !== undefined) this.seats.setGoneIn(gone.index, phaseOf(state));
-    this.outcomes.noteBreak(open, reasonOf(next)!, counts, details);
+    this.outcomes.noteBreak(open, reasonOf(next)!, progress, details);
     this.waiters.wakeAll();
     return true;
   }

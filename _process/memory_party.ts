@@ -2,7 +2,7 @@
 
 import type { Waiting, Watching } from "../_common/options.ts";
 import { invalidState } from "../_common/errors.ts";
-import type { Snapshot } from "../_common/snapshot.ts";
+import type { Counts, Snapshot } from "../_common/snapshot.ts";
 import type { BarrierMemory } from "../_memory/layout.ts";
 import type { Seat } from "../_memory/seats.ts";
 import { SharedBarrier } from "../_memory/shared_barrier.ts";
@@ -11,7 +11,7 @@ import type { Client } from "./client.ts";
 import type { MappedMemory } from "./mapped_memory.ts";
 import { privateCopy } from "./private_copy.ts";
 import type { ProcessParty } from "./process_party.ts";
-import { type Counts, isBySignal } from "./protocol.ts";
+import { isBySignal } from "./protocol.ts";
 import { turn } from "./turn.ts";
 
 /** After how many waits the event loop has a turn, however fast the phases pass. */

@@ -1,7 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import type { Party } from "../_common/party.ts";
-import type { Counts } from "./protocol.ts";
+import type { Counts } from "../_common/snapshot.ts";
 
 /** What the arrivals of a party go through. */
 export type Transport = "shared-memory" | "socket";

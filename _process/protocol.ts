@@ -13,7 +13,7 @@ import {
   REASONS,
   textOf,
 } from "../_common/errors.ts";
-import type { Snapshot } from "../_common/snapshot.ts";
+import type { Counts } from "../_common/snapshot.ts";
 
 /** The version of the wire. */
 export const VERSION = 2;
@@ -27,9 +27,6 @@ export const MAX_ANSWER = 1024 * 1024;
 
 /** A line. */
 export type Message = Record<string, unknown>;
-
-/** How the barrier stands, as every answer tells it. */
-export type Counts = Omit<Snapshot, "missing">;
 
 /** The name of the error of a wait that its own party has cancelled. */
 const CANCELLED = "Cancelled";
@@ -85,7 +82,7 @@ function decodeBroken(text: string, rest: Message): BrokenBarrierError {
   });
 }
 
-/** What an answer tells of the state of the barrier; nothing if it tells nothing. */
+/** How the barrier stands, as every answer tells it; nothing if it tells nothing. */
 export function decodeCounts(told: unknown): Counts | undefined {
   if (typeof told !== "object" || told === null) return undefined;
   const { parties, arrived, phase, reason } = told as Message;

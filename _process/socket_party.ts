@@ -9,7 +9,7 @@ import {
   textOf,
 } from "../_common/errors.ts";
 import type { Waiting, Watching } from "../_common/options.ts";
-import type { Snapshot } from "../_common/snapshot.ts";
+import type { Counts, Snapshot } from "../_common/snapshot.ts";
 import { HISTORY_SLOTS } from "../_memory/layout.ts";
 import { type Answer, type Client, type LastLine, resultOf } from "./client.ts";
 import { CLOSE_TIMEOUT } from "./connection.ts";
@@ -17,7 +17,6 @@ import type { ProcessParty } from "./process_party.ts";
 import {
   Cancelled,
   countOf,
-  type Counts,
   decodeCounts,
   decodeError,
   isBySignal,
