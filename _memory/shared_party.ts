@@ -37,11 +37,11 @@ export class SharedParty implements Party {
   }
 
   get snapshot(): Snapshot {
-    return this.barrier.outcomes.snapshot;
+    return this.#outcomes.snapshot;
   }
 
   status(): Snapshot {
-    return this.barrier.outcomes.snapshot;
+    return this.snapshot;
   }
 
   arrive(): number {
@@ -166,7 +166,7 @@ export class SharedParty implements Party {
       ticket,
       timeout,
       signal,
-      (why) => ({ kind: "cancelled", why, before: this.barrier.outcomes.snapshot }),
+      (why) => ({ kind: "cancelled", why, before: this.snapshot }),
     );
     if (outcome.kind === "passed") return;
     // Only parties that share a signal get its reason: who watches is told how the phase ended.
@@ -178,12 +178,12 @@ export class SharedParty implements Party {
     const ticket = this.#outcomes.ticketFor(phase);
     const look = () => this.#outcomes.outcomeOf(ticket);
     const outcome = this.#waiters.blockUntil(look, timeout);
-    if (outcome === undefined) throw timeoutError(timeout, phase, this.barrier.outcomes.snapshot);
+    if (outcome === undefined) throw timeoutError(timeout, phase, this.snapshot);
     if (outcome.kind !== "passed") throw this.#outcomes.errorOf(outcome, ticket);
   }
 
   async ready({ timeout, signal }: Watching): Promise<void> {
-    this.#checkHere();
+    this.#checkNotClosed();
     const outcome = await this.#waiters.until<"ready" | "closed" | Cancellation>({
       phase: -1,
       timeout,
@@ -199,27 +199,24 @@ export class SharedParty implements Party {
   }
 
   readySync(timeout: number): void {
-    this.#checkHere();
+    this.#checkNotClosed();
     const look = () => this.#outcomes.isReady || undefined;
     if (!this.#waiters.blockUntil(look, timeout)) throw this.#readyTimeout(timeout);
     this.barrier.checkNotOver();
   }
 
   #readyTimeout(timeout: number): DOMException {
-    return timeoutError(
-      timeout,
-      this.barrier.outcomes.snapshot.phase,
-      this.barrier.outcomes.snapshot,
-    );
+    const { snapshot } = this;
+    return timeoutError(timeout, snapshot.phase, snapshot);
   }
 
   /** Throws if the handle was disposed. */
-  #checkHere(): void {
+  #checkNotClosed(): void {
     if (this.#closed) throw this.#whyNot();
   }
 
   register(count: number): number {
-    this.#checkHere();
+    this.#checkNotClosed();
     return this.barrier.register(count);
   }
 
@@ -229,7 +226,7 @@ export class SharedParty implements Party {
   }
 
   reset(phase: number | undefined, dropLost: boolean): string[] {
-    this.#checkHere();
+    this.#checkNotClosed();
     return this.barrier.reset(phase, dropLost);
   }
 
