@@ -12,13 +12,13 @@ import type { SharedBarrier } from "./shared_barrier.ts";
 export class ActionRunner {
   readonly #barrier: SharedBarrier;
   readonly #action: BarrierAction;
-  readonly #unwatch: () => void;
+  readonly #stop: () => void;
   #running: { phase: number; controller: AbortController } | undefined;
 
   constructor(barrier: SharedBarrier, action: BarrierAction) {
     this.#barrier = barrier;
     this.#action = action;
-    this.#unwatch = barrier.waiters.watch(() => this.#look());
+    this.#stop = barrier.waiters.onChange(() => this.#look());
   }
 
   #look(): void {
@@ -44,6 +44,6 @@ export class ActionRunner {
   /** Runs no more actions. One that runs is cancelled by the end of the barrier. */
   close(): void {
     this.#look();
-    this.#unwatch();
+    this.#stop();
   }
 }

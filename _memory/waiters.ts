@@ -43,7 +43,7 @@ export class Waiters {
   /** Nothing where nobody else has the memory: then nobody else need be woken, or wakes. */
   readonly #parking: Parking | undefined;
   readonly #waiters = new Set<Waiter>();
-  readonly #onChange = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   #sleeping: Promise<void> | undefined;
   #ended = false;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
@@ -70,16 +70,16 @@ export class Waiters {
     if (!this.#waiters.delete(waiter)) return;
     this.#letGo();
     // Ends the sleep, which nobody needs any more. Other sleepers look again, and sleep on.
-    if (!this.#needed && this.#sleeping !== undefined) this.#ring();
+    if (!this.#needed && this.#sleeping !== undefined) this.#wakeSleepers();
   }
 
   /** Calls `listener` whenever the barrier changes, until the function that is returned is called. */
-  watch(listener: () => void): () => void {
-    this.#onChange.add(listener);
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
     this.#sleep();
     return () => {
-      this.#onChange.delete(listener);
-      if (!this.#needed && this.#sleeping !== undefined) this.#ring();
+      this.#listeners.delete(listener);
+      if (!this.#needed && this.#sleeping !== undefined) this.#wakeSleepers();
     };
   }
 
@@ -123,13 +123,13 @@ export class Waiters {
 
   /** Wakes all who sleep, and checks the waiters here. */
   wake(): void {
-    if (Atomics.load(this.#words, HAS_SLEEPERS) !== 0) this.#ring();
-    if (this.#waiters.size > 0 || this.#onChange.size > 0) this.check();
+    if (Atomics.load(this.#words, HAS_SLEEPERS) !== 0) this.#wakeSleepers();
+    if (this.#waiters.size > 0 || this.#listeners.size > 0) this.check();
   }
 
   /** As `wake`, whatever is known of sleepers: somebody may have died before it woke them. */
   wakeAll(): void {
-    this.#ring();
+    this.#wakeSleepers();
     this.check();
   }
 
@@ -140,7 +140,7 @@ export class Waiters {
       if (this.#waiters.has(waiter) && waiter.check()) this.#waiters.delete(waiter);
     }
     this.#letGo();
-    for (const listener of this.#onChange) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   /**
@@ -152,12 +152,12 @@ export class Waiters {
     for (const waiter of this.#waiters) waiter.cancel();
     this.#waiters.clear();
     this.#letGo();
-    if (this.#sleeping !== undefined) this.#ring();
+    if (this.#sleeping !== undefined) this.#wakeSleepers();
     await this.#sleeping;
   }
 
   get #needed(): boolean {
-    return !this.#ended && (this.#waiters.size > 0 || this.#onChange.size > 0);
+    return !this.#ended && (this.#waiters.size > 0 || this.#listeners.size > 0);
   }
 
   #letGo(): void {
@@ -190,7 +190,7 @@ export class Waiters {
     return count;
   }
 
-  #ring(): void {
+  #wakeSleepers(): void {
     Atomics.store(this.#words, HAS_SLEEPERS, 0);
     Atomics.add(this.#words, WAKE_COUNT, 1);
     this.#parking?.notify(WAKE_COUNT);

@@ -216,11 +216,11 @@ Deno.test("Waiters.blockUntil() gives up when its timeout has passed, after a la
   assertEquals([word, count, left > 0 && left <= 1e6], [WAKE_COUNT, 0, true]);
 });
 
-Deno.test("Waiters.watch() calls its listener at every change, until it is told not to", async () => {
+Deno.test("Waiters.onChange() calls its listener at every change, until it is told not to", async () => {
   const parking = new FakeParking();
   const waiters = new Waiters(parking.words, parking);
   let changes = 0;
-  const unwatch = waiters.watch(() => changes++);
+  const stop = waiters.onChange(() => changes++);
   await flush();
   assertEquals([changes, parking.asleep], [1, 1]);
   parking.wakeFromElsewhere();
@@ -230,7 +230,7 @@ Deno.test("Waiters.watch() calls its listener at every change, until it is told 
   assertEquals(changes, 3);
   await flush();
   assertEquals(parking.asleep, 1);
-  unwatch();
+  stop();
   await flush();
   assertEquals(parking.asleep, 0);
   const before = changes;
@@ -282,7 +282,7 @@ Deno.test("Waiters keep the event loop alive while somebody waits, not for a wat
   using timers = recordTimers();
   const parking = new FakeParking();
   const waiters = new Waiters(parking.words, parking);
-  const unwatch = waiters.watch(() => {});
+  const stop = waiters.onChange(() => {});
   assertEquals(timers.size, 0);
   const removes = [0, 1].map((phase) => waiters.add(waiter(phase, [], () => false)));
   assertEquals(timers.size, 1);
@@ -295,7 +295,7 @@ Deno.test("Waiters keep the event loop alive while somebody waits, not for a wat
   assertEquals(timers.size, 0);
   waiters.add(waiter(0, [], () => false));
   assertEquals(timers.size, 1);
-  unwatch();
+  stop();
   await waiters.end();
   assertEquals(timers.size, 0);
 });
