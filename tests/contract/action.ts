@@ -4,7 +4,7 @@ import { assert, assertEquals, assertFalse } from "@std/assert";
 import type { BrokenBarrierError } from "../../barrier.ts";
 import { failure, turn, UnhandledRejections, until } from "../_helpers/harness.ts";
 import type { Fixture, State } from "./adapter.ts";
-import { isRefused, reaches, type Suite, type Three, type Told, WHY } from "./suite.ts";
+import { isRefused, makeHeld, reaches, type Suite, type Three, type Told, WHY } from "./suite.ts";
 
 /** The action of the barrier. */
 export function action(suite: Suite): void {
@@ -94,13 +94,7 @@ export function action(suite: Suite): void {
   });
 
   check("()", "takes one phase behind a running action, and no more", async (make) => {
-    const ends: PromiseWithResolvers<void>[] = [];
-    const action = () => {
-      ends.push(Promise.withResolvers());
-      return ends.at(-1)!.promise;
-    };
-    const fixture = await make(2, { action });
-    const { host, parties } = fixture;
+    const { host, parties, ends } = await makeHeld(make, 2);
     const [a, b] = parties as Three;
     assertEquals([await a.arrive(), await b.arrive()], [0, 0]);
     assertEquals([await a.arrive(), await b.arrive()], [1, 1]);
@@ -123,50 +117,37 @@ export function action(suite: Suite): void {
     await reaches(host, { phase: 2, arrived: 1 });
   });
 
-  if (suite.can.maker) {
-    check(
-      "()",
-      "runs for a phase in which the last parties drop behind another's",
-      async (make) => {
-        const ends: PromiseWithResolvers<void>[] = [];
-        const action = () => {
-          ends.push(Promise.withResolvers());
-          return ends.at(-1)!.promise;
-        };
-        const { host, parties } = await make(2, { action });
-        const [a, b] = parties as Three;
-        await Promise.all([a.arrive(), b.arrive()]);
-        await until(() => ends.length === 1, "the first action");
-        assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
-        const { parties: left, arrived, phase, broken } = await host.state();
-        assertEquals([left, arrived, phase, broken], [0, 0, 0, false]);
-        const ended = host.waitFor(1);
-        ends[0]!.resolve();
-        await until(() => ends.length === 2, "the second action");
-        ends[1]!.resolve();
-        await ended;
-        await reaches(host, { phase: 2, arrived: 0 });
-        assertEquals(ends.length, 2);
-      },
-    );
+  check("()", "runs for a phase in which the last parties drop behind another's", async (make) => {
+    const { host, parties, ends } = await makeHeld(make, 2);
+    const [a, b] = parties as Three;
+    await Promise.all([a.arrive(), b.arrive()]);
+    await until(() => ends.length === 1, "the first action");
+    assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
+    const { parties: left, arrived, phase, broken } = await host.state();
+    assertEquals([left, arrived, phase, broken], [0, 0, 0, false]);
+    const ended = host.waitFor(1);
+    ends[0]!.resolve();
+    await until(() => ends.length === 2, "the second action");
+    ends[1]!.resolve();
+    await ended;
+    await reaches(host, { phase: 2, arrived: 0 });
+    assertEquals(ends.length, 2);
+  }, { maker: true });
 
-    if (suite.can.register) {
-      check(".register()", "opens a phase again that all have left", async (make) => {
-        const end = Promise.withResolvers<void>();
-        let runs = 0;
-        const action = () => ++runs === 1 ? end.promise : undefined;
-        const { host, parties } = await make(2, { action });
-        const [a, b] = parties as Three;
-        await Promise.all([a.arrive(), b.arrive()]);
-        await until(() => runs === 1, "the action");
-        assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
-        assertEquals(await host.register(1), 1);
-        end.resolve();
-        await reaches(host, { phase: 1, arrived: 0 });
-        assertEquals([(await host.state()).parties, runs], [1, 1]);
-      });
-    }
-  }
+  check(".register()", "opens a phase again that all have left", async (make) => {
+    const end = Promise.withResolvers<void>();
+    let runs = 0;
+    const action = () => ++runs === 1 ? end.promise : undefined;
+    const { host, parties } = await make(2, { action });
+    const [a, b] = parties as Three;
+    await Promise.all([a.arrive(), b.arrive()]);
+    await until(() => runs === 1, "the action");
+    assertEquals([await a.arriveAndDrop(), await b.arriveAndDrop()], [1, 1]);
+    assertEquals(await host.register(1), 1);
+    end.resolve();
+    await reaches(host, { phase: 1, arrived: 0 });
+    assertEquals([(await host.state()).parties, runs], [1, 1]);
+  }, { maker: true, register: true });
 
   for (const how of ["throws", "rejects", "gives what throws"] as const) {
     check("()", `breaks the phase for all when the action ${how}`, async (make) => {

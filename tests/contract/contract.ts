@@ -10,9 +10,9 @@ import { Suite } from "./suite.ts";
 import { watching } from "./watching.ts";
 
 /**
- * Tests a kind of barrier for all that is common to barriers: the contract. The rows of the table "How a phase
- * ends", in barrier.ts, are in ending.ts and action.ts, three asserts each: what the victim gets, what every
- * other party gets, and what the next use does.
+ * Tests a kind of barrier for all that is common to barriers: the contract. The rows of the table in barrier.ts
+ * are in ending.ts and action.ts, three asserts each: what the victim gets, what every other party gets, and what the
+ * next use does.
  */
 export function contract(adapter: Adapter): void {
   const suite = new Suite(adapter);

@@ -8,7 +8,7 @@ import {
   type Four,
   isRefused,
   isTimeout,
-  type Make,
+  makeHeld,
   nameOf,
   reaches,
   type Suite,
@@ -17,7 +17,7 @@ import {
   WHY,
 } from "./suite.ts";
 
-/** How a party ends the phase for all others: one row of the table "How a phase ends" each. */
+/** How a party ends the phase for all others: one row each of the table in barrier.ts. */
 interface Fault {
   member: string;
   when: string;
@@ -134,7 +134,7 @@ const FAULTS: Fault[] = [
   },
 ];
 
-/** The table "How a phase ends". */
+/** The table of what ends a phase, in barrier.ts. */
 export function ending(suite: Suite): void {
   const { can } = suite;
   const check = suite.check.bind(suite);
@@ -488,14 +488,4 @@ export function ending(suite: Suite): void {
     },
     { maker: true },
   );
-}
-
-/** Makes a barrier whose actions run until they are told to end. */
-async function makeHeld(make: Make, parties: number) {
-  const ends: PromiseWithResolvers<void>[] = [];
-  const action = () => {
-    ends.push(Promise.withResolvers());
-    return ends.at(-1)!.promise;
-  };
-  return Object.assign(await make(parties, { action }), { ends });
 }

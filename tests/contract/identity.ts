@@ -2,11 +2,12 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { BrokenBarrierError, JoinOptions } from "../../barrier.ts";
-import { failure, quiet, turn } from "../_helpers/harness.ts";
+import { failure, turn } from "../_helpers/harness.ts";
 import type { Fixture } from "./adapter.ts";
 import {
   BAD_OPTIONS,
   BAD_TIMEOUTS,
+  type Four,
   isRefused,
   isTimeout,
   reaches,
@@ -205,7 +206,7 @@ export function identity(suite: Suite): void {
 
   named(".reset()", "goes on without those who are gone, if it is told to", async (make) => {
     const { host, parties, join } = await make(4);
-    const [a, b, c, d] = parties as [...Three, Three[0]];
+    const [a, b, c, d] = parties as Four;
     await a.dispose();
     await b.dispose();
     assertEquals((await host.state()).parties, 4);
@@ -364,7 +365,6 @@ export function identity(suite: Suite): void {
     assertEquals((await host.state()).parties, 1);
     const b = await join({ name: "b" });
     await suite.passes(host, [b], 1);
-    const waiting = quiet(b.wait());
-    assertEquals(await waiting, 0);
+    assertEquals(await b.wait(), 0);
   });
 }

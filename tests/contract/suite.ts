@@ -197,3 +197,16 @@ export async function reaches(handle: Handle, expected: Partial<State>): Promise
     return Object.entries(expected).every(([name, value]) => state[name as "phase"] === value);
   }, Deno.inspect(expected));
 }
+
+/** Makes a barrier whose actions run until they are told to end. */
+export async function makeHeld(
+  make: Make,
+  parties: number,
+): Promise<Fixture & { ends: PromiseWithResolvers<void>[] }> {
+  const ends: PromiseWithResolvers<void>[] = [];
+  const action = () => {
+    ends.push(Promise.withResolvers());
+    return ends.at(-1)!.promise;
+  };
+  return Object.assign(await make(parties, { action }), { ends });
+}

@@ -12,6 +12,7 @@ import {
   isRefused,
   isTimeout,
   reaches,
+  type Refusal,
   refuses,
   type Suite,
   type Three,
@@ -147,7 +148,7 @@ export function watching(suite: Suite): void {
       if (phase !== 0) await refuses(() => host.waitFor(phase as number), Refused, "phase");
     }
     await refuses(() => host.waitFor(undefined as never), TypeError, "phase");
-    const bad: [unknown, typeof RangeError | typeof TypeError, string][] = [
+    const bad: [unknown, Refusal, string][] = [
       ...BAD_TIMEOUTS.map(([timeout, Refused]) => [{ timeout }, Refused, "timeout"] as never),
       ...BAD_SIGNALS.map((signal) => [{ signal }, TypeError, "signal"] as never),
       ...BAD_OPTIONS.map((options) => [options, TypeError, "options"] as never),
