@@ -3,31 +3,14 @@
 import { AsyncBarrier } from "../../barrier.ts";
 import { quiet } from "../_helpers/harness.ts";
 import type { Adapter, Fixture, Party } from "./adapter.ts";
+import { names, promptParty } from "./fixture.ts";
 
-export function handleOf(barrier: AsyncBarrier, name?: string): Party {
-  const call = <T>(method: () => T) => quiet(Promise.try(method));
-  return {
-    name,
+function handleOf(barrier: AsyncBarrier, name?: string): Party {
+  return promptParty(barrier, name, {
     wait: (options) => quiet(barrier.wait(options)),
     waitFor: (phase, options) => quiet(barrier.waitFor(phase, options)),
     ready: (options) => quiet(barrier.ready(options)),
-    arrive: () => call(() => barrier.arrive()),
-    arriveAndDrop: () => call(() => barrier.arriveAndDrop()),
-    register: (count) => call(() => barrier.register(count)),
-    abort: (reason) => call(() => barrier.abort(reason)),
-    reset: (phase, options) => call(() => barrier.reset(phase, options)),
-    dispose: () => call(() => barrier[Symbol.dispose]()),
-    state: () => {
-      const { parties, arrived, phase, broken, missing } = barrier;
-      return Promise.resolve({ parties, arrived, phase, broken, missing });
-    },
-  };
-}
-
-/** Names in the order of joining: "a", "b", … */
-export function names(): () => string {
-  let next = 0;
-  return () => String.fromCharCode("a".charCodeAt(0) + next++);
+  });
 }
 
 /** The tasks of one event loop: with the maker's handle, or each with one that joined. */

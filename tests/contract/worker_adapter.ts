@@ -5,31 +5,21 @@ import { quiet } from "../_helpers/harness.ts";
 import { Thread } from "../_helpers/thread.ts";
 import type { WorkerKind } from "../_helpers/worker.ts";
 import type { Adapter, Fixture, Host, Party } from "./adapter.ts";
-import { fill } from "./fixture.ts";
-import { names } from "./task_adapter.ts";
+import { fill, names, promptParty } from "./fixture.ts";
 
 /** How a party of a `Barrier` waits: in this thread, or blocking a worker, of the kind that is the first here if not said. */
 type Way = "async" | "blocking" | WorkerKind;
 
 function handleOf(barrier: Barrier, name?: string): Party & Host {
-  const call = <T>(method: () => T) => quiet(Promise.try(method));
-  return {
-    name,
+  const party = promptParty(barrier, name, {
     wait: (options) => quiet(barrier.waitAsync(options)),
     waitFor: (phase, options) => quiet(barrier.waitForAsync(phase, options)),
     ready: (options) => quiet(barrier.readyAsync(options)),
-    arrive: () => call(() => barrier.arrive()),
-    arriveAndDrop: () => call(() => barrier.arriveAndDrop()),
-    register: (count) => call(() => barrier.register(count)),
-    abort: (reason) => call(() => barrier.abort(reason)),
-    reset: (phase, options) => call(() => barrier.reset(phase, options)),
-    dispose: () => call(() => barrier[Symbol.dispose]()),
-    expect: (name, ended) => call(() => barrier.expect(name, ended)),
-    state: () => {
-      const { parties, arrived, phase, broken, missing } = barrier;
-      return Promise.resolve({ parties, arrived, phase, broken, missing });
-    },
+  });
+  const expect: Host["expect"] = (name, ended) => {
+    return quiet(Promise.try(() => barrier.expect(name, ended)));
   };
+  return { ...party, expect };
 }
 
 function partyOf(thread: Thread, name?: string): Party {

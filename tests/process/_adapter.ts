@@ -6,8 +6,7 @@ import {
   ProcessBarrierServer,
 } from "../../process_barrier.ts";
 import type { Adapter, Fixture, Host } from "../contract/adapter.ts";
-import { fill, promisedParty } from "../contract/fixture.ts";
-import { names } from "../contract/task_adapter.ts";
+import { fill, names, promisedParty } from "../contract/fixture.ts";
 import { quiet, unshared } from "./_helpers.ts";
 
 type Transport = "socket" | "shared-memory";

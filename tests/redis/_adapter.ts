@@ -11,8 +11,7 @@ import type { JoinOptions } from "../../barrier.ts";
 import { RedisBarrier, type RedisBarrierOptions, type RedisClient } from "../../redis_barrier.ts";
 import { ignore, quiet } from "../_helpers/harness.ts";
 import type { Adapter, Fixture, Host } from "../contract/adapter.ts";
-import { fill, promisedParty } from "../contract/fixture.ts";
-import { names } from "../contract/task_adapter.ts";
+import { fill, names, promisedParty } from "../contract/fixture.ts";
 
 /** How a program reaches Redis. */
 export const clients = ["URL", "ioredis", "node-redis"] as const;
