@@ -1,5 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
+import { isThenable } from "./checks.ts";
 import type { BarrierAction } from "./options.ts";
 
 /** How an action ended: with what it threw, if it did. */
@@ -28,8 +29,4 @@ export function runAction(
     return onThrow(error);
   }
   unlessCancelled({});
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }

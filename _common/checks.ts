@@ -98,8 +98,7 @@ export function checkChoice(
 
 /** Checks that `value` is a promise, or something like it. */
 export function checkPromise(doing: string, name: string, value: unknown): void {
-  const ok = typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
-  check(ok, doing, `${name} must be a promise`, value);
+  check(isThenable(value), doing, `${name} must be a promise`, value);
 }
 
 /** The longest name of a party, in bytes of UTF-8. */
@@ -133,4 +132,9 @@ export function show(value: unknown): string {
     default:
       return String(value);
   }
+}
+
+/** Whether `value` is a promise, or something like it. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }

@@ -1,10 +1,10 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 /*
- * What differs between the runtimes. The rest of the library asks here, and uses nothing else that one of them lacks of
- * ECMAScript 2024 (Node 20 has no `Promise.withResolvers`, see settlement.ts; `Atomics.pause` is new, see spin.ts).
+ * What differs between the runtimes that all reaches run on. Functions, so that a bundler leaves out what nobody calls.
  *
- * Functions, so that a bundler leaves out what nobody calls.
+ * Of ECMAScript 2024 the library uses what Node 20 has. What some runtime lacks is asked for where it is used:
+ * `Atomics.pause` in spin.ts, `Atomics.waitAsync` and Web Locks in locks.ts.
  */
 
 /** What is used of `process`. */
@@ -49,4 +49,19 @@ export function mayBlock(): boolean {
     }
   }
   return mayBlockHere;
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+export function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T | PromiseLike<T>) => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve!: (value: T | PromiseLike<T>) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
+  return { promise, resolve, reject };
 }

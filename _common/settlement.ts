@@ -41,18 +41,3 @@ export function settleOnce<Outcome>(
     if (!settled) disarm = arm(timeout, signal, cancel);
   });
 }
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-export function withResolvers<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T | PromiseLike<T>) => void;
-  reject: (error: unknown) => void;
-} {
-  let resolve!: (value: T | PromiseLike<T>) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
-  });
-  return { promise, resolve, reject };
-}

@@ -2,7 +2,7 @@
 
 import { arm } from "../_common/cancellation.ts";
 import { textOf } from "../_common/errors.ts";
-import { withResolvers } from "../_common/settlement.ts";
+import { withResolvers } from "../_common/platform.ts";
 import { Connection, encodeNumbers } from "./connection.ts";
 import { decodeError, MAX_ANSWER, type Message } from "./protocol.ts";
 import type { Stream } from "./platform.ts";

@@ -2,7 +2,7 @@
 
 import { arm } from "../_common/cancellation.ts";
 import { show } from "../_common/checks.ts";
-import { withResolvers } from "../_common/settlement.ts";
+import { withResolvers } from "../_common/platform.ts";
 import { BarrierMemory } from "../_memory/layout.ts";
 import type { Seat } from "../_memory/seats.ts";
 import { type Answer, Client, type LastLine, resultOf } from "./client.ts";

@@ -17,7 +17,7 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import process from "node:process";
-import { withResolvers } from "../_common/settlement.ts";
+import { withResolvers } from "../_common/platform.ts";
 import { type FileInfo, type Listener, type Platform, type Stream, TEMPORARY } from "./platform.ts";
 import { codeOf } from "./system_error.ts";
 

@@ -3,7 +3,7 @@
 import { runAction } from "../_common/action.ts";
 import { textOf } from "../_common/errors.ts";
 import type { BarrierAction } from "../_common/options.ts";
-import { withResolvers } from "../_common/settlement.ts";
+import { withResolvers } from "../_common/platform.ts";
 import { brokenError } from "./errors.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Facts } from "./messages.ts";

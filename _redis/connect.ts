@@ -1,7 +1,7 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
 import { arm } from "../_common/cancellation.ts";
-import { withResolvers } from "../_common/settlement.ts";
+import { withResolvers } from "../_common/platform.ts";
 import { type Connection, open, type RedisClient } from "./clients.ts";
 import { Engine, Keys } from "./engine.ts";
 import { readNews } from "./messages.ts";

@@ -1,7 +1,6 @@
 // Copyright 2026 the Rendezvous authors. MIT license.
 
-import { nodeProcess } from "../_common/platform.ts";
-import { withResolvers } from "../_common/settlement.ts";
+import { nodeProcess, withResolvers } from "../_common/platform.ts";
 import { LIVES } from "../_memory/layout.ts";
 import type { SharedBarrier } from "../_memory/shared_barrier.ts";
 import { announce, type Life, type Liveness, type Lives, Watch } from "./liveness.ts";

@@ -3,7 +3,7 @@
 // What the tests use of Deno and of newer platforms, for all of them. The bundler imports these names into each module of
 // the tests, in place of the global ones. The library gets none of it: it must do with what there is.
 
-import { withResolvers } from "../../_common/settlement.ts";
+import { withResolvers } from "../../_common/platform.ts";
 
 const platform = globalThis as unknown as Record<string, never> & {
   process?: { getBuiltinModule?(name: string): { inspect?(value: unknown): string } };
