@@ -93,6 +93,8 @@ class Joining {
       if (transport !== "socket") opened = await this.#openMemory(transport);
       const request: Message = { do: "join", version: VERSION, name };
       if (opened !== undefined) request.memory = true;
+      // It may have been cancelled before there was a connection.
+      this.#signal.throwIfAborted();
       asked = true;
       const told = objectOf(await this.#ask(request));
       const { name: given } = told;
@@ -107,8 +109,8 @@ class Joining {
       return party;
     } catch (error) {
       if (asked && this.#signal.aborted) await this.#vacate();
-      this.#client.close();
       opened?.mapped.close();
+      await this.#client.close();
       throw error;
     }
   }
