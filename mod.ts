@@ -7,9 +7,9 @@
  * memory. Both need no permission and run in Deno, Node, Bun and browsers. The barrier for processes is
  * `@rendezvous/barrier/process`, the one for machines `@rendezvous/barrier/redis`.
  *
- * A barrier never hangs because a party failed: a timeout, an abort, a throwing action or a party that
- * leaves breaks it for all, at once and for the same reason. A phase completes for all of its parties or for
- * none, and an outcome once given is never taken back.
+ * A timeout, an abort, an action that throws, or a party with a name that is gone breaks the barrier for all, for
+ * one reason. A phase passes for all of its parties or breaks for all of them, and an outcome once given is never
+ * taken back.
  *
  * @example Tasks
  * ```ts

@@ -27,7 +27,7 @@ export interface Life {
   readonly life: number;
   /** To be called before the seat is taken, when its record says which life it is. */
   announce(): void;
-  /** Lets the maker know no more when the worker ends. */
+  /** To be called when the party has left: the end of its worker means nothing any more. */
   release(): void;
 }
 

@@ -7,8 +7,8 @@ import { announce, cannotNotice, type Life, type Liveness, type Lives, Watch } f
 
 /*
  * Lives as MessagePorts: in Node and Bun (in Deno such a port does not close). The life of a party is the number of its
- * thread, which its seat says. The maker sends one end of a channel there and keeps the other, which closes when the
- * thread ends, however, or lets go of its end.
+ * thread plus 1, which its seat says: 0 is nobody's. The maker sends one end of a channel there and keeps the other,
+ * which closes when the thread ends, however, or lets go of its end.
  *
  * The maker sends, not the worker: what a worker sends just before it ends is lost, together with the port. A port that
  * is sent to a thread that ends before it reads it closes as well.
@@ -29,7 +29,8 @@ const FAILED = "ERR_WORKER_MESSAGING_FAILED";
 /** Under this key a thread is sent a port, among messages of others. */
 const KEY = "@rendezvous/barrier";
 
-interface Watching {
+/** What a thread is sent. */
+interface PortMessage {
   /** That of the barrier. */
   readonly id: string;
   readonly port: MessagePort;
@@ -73,7 +74,7 @@ function begin(barrier: SharedBarrier): Life {
 }
 
 function onMessage(message: unknown): void {
-  const watching = Object(message)[KEY] as Watching | undefined;
+  const watching = Object(message)[KEY] as PortMessage | undefined;
   if (watching === undefined) return;
   const { id, port } = watching;
   const here = joined.get(id);
@@ -160,7 +161,7 @@ class Ports implements Lives {
       }
     };
     port1.addEventListener("close", doubt);
-    const watching: Watching = { id, port: port2 };
+    const watching: PortMessage = { id, port: port2 };
     postMessageToThread!(life - 1, { [KEY]: watching }, [port2]).catch(({ code }) => {
       if (code === FAILED) doubt();
     });
