@@ -639,6 +639,8 @@ export class ProcessBarrier implements AsyncDisposable {
    *
    * **What a cancelled connection leaves behind.** Nothing: a seat that it was given meanwhile is free again when the
    * promise rejects. Only where the server stands still, that is a second later, and the seat is free when it goes on.
+   * A server in Node or Bun that stands still between reading the request and answering it may lose that it was given
+   * up: then a party of that name is lost, and the barrier breaks.
    *
    * @example Usage
    * ```ts
