@@ -65,7 +65,10 @@ function program({ name, path, missing }: Tool): Runtime {
 
 function page({ name, path, missing }: Tool, args: (profile: string) => string[]): Runtime {
   const find: Runtime["find"] = async (url, scope) => {
-    return missing ?? { path: path!, args: [...args(await temporary(scope)), url] };
+    if (missing !== undefined) return missing;
+    const profile = await temporary(scope);
+    // Chromium leaves a directory among the temporary ones when a signal ends it.
+    return { path: path!, args: [...args(profile), url], env: { TMPDIR: profile } };
   };
   return { name, isPage: true, find };
 }
